@@ -1,0 +1,26 @@
+// What an axe audit reports in the theme's own frame, and what this book's pages add to it.
+document.addEventListener("DOMContentLoaded", () => {
+  // The visible text of these buttons is their name.
+  for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button")) {
+    button.removeAttribute("aria-label");
+    button.querySelectorAll("kbd, .search-button__kbd-shortcut").forEach((key) => key.setAttribute("aria-hidden", "true"));
+  }
+  const sidebar = document.getElementById("pst-primary-sidebar");
+  sidebar?.setAttribute("role", "navigation");
+  sidebar?.setAttribute("aria-label", "Book");
+  // docutils gives the entries of a bibliography a role that a list may not hold.
+  for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+});
+
+// A formula wider than the page scrolls in its own box: the keyboard must reach that box.
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  const boxes = [...document.querySelectorAll("div.math mjx-container, span.math")];
+  const name = (box) => {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    for (const [key, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", "Wide formula"]])
+      wide ? box.setAttribute(key, value) : box.removeAttribute(key);
+  };
+  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => name(target)));
+  boxes.forEach((box) => watch.observe(box));
+});

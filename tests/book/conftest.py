@@ -1,0 +1,102 @@
+"""The built book, a server for it and a browser, for the tests of this folder."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sysconfig
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# Every page the built book should have: the table of contents, and Sphinx's own.
+PAGES = sorted(f"{name}.html" for name in parse_toc_yaml(ROOT / "_toc.yml"))
+PAGES += ["genindex.html", "index.html", "search.html"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every page to a test that asks for `name`."""
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", PAGES)
+
+
+@pytest.fixture(scope="session")
+def pages() -> list[str]:
+    """Return the pages that the book should have."""
+    return PAGES
+
+
+def missing(what: str) -> NoReturn:
+    """Skip where something optional is absent; in CI nothing is optional."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, which CI must have")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """Build the book from the tree as it is now, strictly, and return its folder."""
+    out = tmp_path_factory.mktemp("book")
+    command = [
+        Path(sysconfig.get_path("scripts")) / "jupyter-book",
+        *("build", ".", "--path-output", out, "-W", "-n", "--keep-going"),
+    ]
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("\n(building the book, which may execute every notebook)", flush=True)
+    built = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if built.returncode:
+        pytest.fail(f"jupyter-book failed:\n{built.stdout[-4000:]}\n{built.stderr[-8000:]}")
+    return out / "_build" / "html"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session", params=["file", "http"])
+def base(request: pytest.FixtureRequest, html: Path) -> Iterator[str]:
+    """Address of the book's root: on disk, then on a static server."""
+    if request.param == "file":
+        yield html.as_uri()
+        return
+    handler = functools.partial(_Quiet, directory=html)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+# Per package, not per session: playwright's event loop must be gone when nbval starts its kernels.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all pages: the system's, or playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(
+                executable_path=next(filter(None, map(shutil.which, names)), None),
+                args=[
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                ],
+            )
+        except Error as error:
+            missing(f"no Chromium could be started ({str(error).splitlines()[0]})")
+        yield chromium
+        chromium.close()

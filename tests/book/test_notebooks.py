@@ -1,0 +1,52 @@
+"""The committed notebooks were run, once and in order, without an error.
+
+nbval compares nothing for a cell that has no output yet, so a cleared notebook would pass it.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
+    return [
+        c
+        for c in nbformat.read(path, as_version=4).cells
+        if c.cell_type == kind and c.source.strip()
+    ]
+
+
+def test_every_cell_was_run_once_and_in_order(path: Path) -> None:
+    counts = [cell.execution_count for cell in cells(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_output_is_an_error(path: Path) -> None:
+    errors = [
+        f"{o.ename}: {o.evalue}"
+        for c in cells(path, "code")
+        for o in c.outputs
+        if o.output_type == "error"
+    ]
+    assert errors == []
+
+
+def test_every_drawn_picture_has_alternative_text(path: Path) -> None:
+    missing = [
+        cell.source.splitlines()[0]
+        for cell in cells(path, "code")
+        if any(key.startswith("image/") for o in cell.outputs for key in o.get("data", {}))
+        and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").strip()
+    ]
+    assert missing == []
+
+
+def test_every_markdown_picture_has_alternative_text(path: Path) -> None:
+    sources = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert re.findall(r"!\[\s*\]\([^)]*\)", sources) == []
