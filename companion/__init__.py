@@ -1,0 +1,87 @@
+"""The layers of a convolutional network and their gradients, in NumPy.
+
+The companion of a book that derives each of them index by index. One module is one chapter; the
+public names are here.
+"""
+
+from .conv import Conv2D, conv2d, conv2d_backward
+from .datasets import Dataset, load_digits, load_mnist
+from .dense import Dense, Flatten, dense, dense_backward
+from .gradcheck import (
+    AdjointReport,
+    ArgumentReport,
+    GradientError,
+    GradientReport,
+    check_adjoint,
+    check_gradient,
+    numerical_gradient,
+)
+from .im2col import col2im, im2col
+from .network import Layer, Sequential, he_normal
+from .optim import SGD, Adam
+from .pool import (
+    AvgPool2D,
+    MaxPool2D,
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from .relu import ReLU, relu, relu_backward
+from .shapes import output_size
+from .softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    softmax,
+    softmax_backward,
+)
+from .train import Evaluation, History, evaluate, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdjointReport",
+    "ArgumentReport",
+    "AvgPool2D",
+    "Conv2D",
+    "Dataset",
+    "Dense",
+    "Evaluation",
+    "Flatten",
+    "GradientError",
+    "GradientReport",
+    "History",
+    "Layer",
+    "MaxPool2D",
+    "ReLU",
+    "Sequential",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "check_adjoint",
+    "check_gradient",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "dense",
+    "dense_backward",
+    "evaluate",
+    "fit",
+    "he_normal",
+    "im2col",
+    "load_digits",
+    "load_mnist",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "numerical_gradient",
+    "output_size",
+    "relu",
+    "relu_backward",
+    "softmax",
+    "softmax_backward",
+]

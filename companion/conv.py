@@ -1,0 +1,255 @@
+"""Convolution and its three gradients, for any stride, padding and dilation.
+
+Chapter ``conv``; equations conv-forward, conv-dw, conv-db, conv-dx. The sums over the kernel's
+rows and columns are Python loops, as in the equations; those over samples, positions and
+channels are one matrix product for each kernel entry.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .network import Layer, he_normal
+from .shapes import (
+    FloatArray,
+    Padding,
+    Size,
+    Window,
+    as_float,
+    as_gradient,
+    as_int,
+    as_pair,
+    as_vector,
+    check_padding,
+    one_dtype,
+)
+
+
+class Settings(TypedDict):
+    """What :func:`conv2d` takes beside its arrays."""
+
+    stride: Size
+    padding: Padding
+    dilation: Size
+
+
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> FloatArray:
+    """Slide each kernel over each image: the cross-correlation that the field calls convolution.
+
+    Parameters
+    ----------
+    x : array_like, (N, H, W, C)
+        Input images.
+    w : array_like, (kh, kw, C, K)
+        Kernels, one for each output channel.
+    b : array_like, (K,), optional
+        Bias of each output channel. Default: none.
+    stride, dilation : int or (int, int)
+        Steps between outputs, and between the kernel's entries. Default 1.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Zeros around the input. Default 0.
+
+    Returns
+    -------
+    ndarray, (N, Ho, Wo, K)
+        float32 where all arguments are, else float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape, dtype or setting does not fit; the message names it.
+
+    Notes
+    -----
+    Chapter ``conv``, equation conv-forward.
+
+    Examples
+    --------
+    >>> x = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)
+    >>> w = np.array([[1.0, 0.0], [0.0, -1.0]]).reshape(2, 2, 1, 1)
+    >>> conv2d(x, w)[0, :, :, 0]
+    array([[-4., -4.],
+           [-4., -4.]])
+    """
+    x, w, window = _door(x, w, stride, padding, dilation)
+    C, K = w.shape[2:]
+    b = as_vector("b", np.zeros(K, w.dtype) if b is None else b, K, "output channel of w")
+    x, w, b = one_dtype(x, w, b)
+
+    N, (Ho, Wo) = len(x), window.out_size
+    padded = window.pad(x)
+    z = np.tile(b, (N * Ho * Wo, 1))
+    for u, v, tap in window.taps():
+        met = padded[tap].reshape(N * Ho * Wo, C)
+        z += met @ w[u, v]  # conv-forward: (N*Ho*Wo, C) @ (C, K) -> (N*Ho*Wo, K)
+    return z.reshape(N, Ho, Wo, K)
+
+
+def conv2d_backward(
+    dz: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gradients of a loss with respect to the input, the kernels and the bias of :func:`conv2d`.
+
+    Parameters
+    ----------
+    dz : array_like, (N, Ho, Wo, K)
+        Gradient of the loss with respect to the output.
+    x : array_like, (N, H, W, C)
+        The input of the forward pass, without padding.
+    w : array_like, (kh, kw, C, K)
+        The kernels of the forward pass.
+    stride, padding, dilation
+        Those of the forward pass.
+
+    Returns
+    -------
+    dx : ndarray, (N, H, W, C)
+    dw : ndarray, (kh, kw, C, K)
+    db : ndarray, (K,)
+        Sums over samples and positions: no average is taken here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape, dtype or setting does not fit; the message names it.
+
+    Notes
+    -----
+    Chapter ``conv``, equations conv-dx, conv-dw and conv-db.
+
+    Examples
+    --------
+    >>> x = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)
+    >>> w = np.array([[1.0, 0.0], [0.0, -1.0]]).reshape(2, 2, 1, 1)
+    >>> dx, dw, db = conv2d_backward(np.ones((1, 2, 2, 1)), x, w)
+    >>> dx[0, :, :, 0]
+    array([[ 1.,  1.,  0.],
+           [ 1.,  0., -1.],
+           [ 0., -1., -1.]])
+    >>> dw[:, :, 0, 0], db
+    (array([[12., 16.],
+           [24., 28.]]), array([4.]))
+    """
+    x, w, window = _door(x, w, stride, padding, dilation)
+    N, (Ho, Wo), (C, K) = len(x), window.out_size, w.shape[2:]
+    dz = as_gradient("dz", dz, (N, Ho, Wo, K), "conv2d's output for this x and w")
+    dz, x, w = one_dtype(dz, x, w)
+
+    dz = dz.reshape(N * Ho * Wo, K)
+    padded = window.pad(x)
+    dx, dw = np.zeros_like(padded), np.empty_like(w)
+    for u, v, tap in window.taps():
+        met = padded[tap].reshape(N * Ho * Wo, C)
+        dw[u, v] = met.T @ dz  # conv-dw: (C, N*Ho*Wo) @ (N*Ho*Wo, K) -> (C, K)
+        dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx: one (u, v) of its sum
+    return window.crop(dx), dw, dz.sum(axis=0)  # conv-db
+
+
+class Conv2D(Layer):
+    """Convolution as a layer that keeps its kernels and bias.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        C and K.
+    kernel_size : int or (int, int)
+        Rows and columns of each kernel.
+    stride, padding, dilation
+        As for :func:`conv2d`.
+    rng : numpy.random.Generator, optional
+        Draws the kernels, normal with variance ``2 / (kh * kw * C)``; the bias starts at zero.
+        Default: a fresh generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not an integer or pair in its range.
+
+    Notes
+    -----
+    Chapter ``conv``. ``params`` and ``grads`` hold ``"w"`` (kh, kw, C, K) and ``"b"`` (K,).
+
+    Examples
+    --------
+    >>> layer = Conv2D(1, 8, 5, stride=2, rng=np.random.default_rng(0))
+    >>> layer.forward(np.ones((2, 28, 28, 1))).shape
+    (2, 12, 12, 8)
+    >>> layer.backward(np.ones((2, 12, 12, 8))).shape
+    (2, 28, 28, 1)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        *,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        kh, kw = as_pair("kernel_size", kernel_size)
+        C, K = as_int("in_channels", in_channels), as_int("out_channels", out_channels)
+        self.stride = as_pair("stride", stride)
+        self.padding = check_padding(padding)
+        self.dilation = as_pair("dilation", dilation)
+        self.params = {"w": he_normal((kh, kw, C, K), kh * kw * C, rng), "b": np.zeros(K)}
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Output (N, Ho, Wo, K) of images (N, H, W, C)."""
+        x = self._remember(as_float("x", x, "N H W C"))
+        w, b = self._params_like(x)
+        return conv2d(x, w, b, **self._settings())
+
+    def backward(self, dz: ArrayLike) -> FloatArray:
+        """Gradient dx (N, H, W, C); sets ``grads["w"]`` and ``grads["b"]``."""
+        x = self._recall()
+        w, _ = self._params_like(x)
+        dx, dw, db = conv2d_backward(dz, x, w, **self._settings())
+        self.grads = {"w": dw, "b": db}
+        return dx
+
+    def _settings(self) -> Settings:
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+
+    def __repr__(self) -> str:
+        kh, kw, C, K = self.params["w"].shape
+        return (
+            f"Conv2D({C}, {K}, {(kh, kw)}, stride={self.stride}, "
+            f"padding={self.padding!r}, dilation={self.dilation})"
+        )
+
+
+def _door(
+    x: ArrayLike, w: ArrayLike, stride: Size, padding: Padding, dilation: Size
+) -> tuple[FloatArray, FloatArray, Window]:
+    x = as_float("x", x, "N H W C")
+    w = as_float("w", w, "kh kw C K")
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"w must have the {x.shape[3]} input channels of x, got {w.shape[2]}: "
+            f"x has shape {x.shape} (N, H, W, C), w has shape {w.shape} (kh, kw, C, K)"
+        )
+    window = Window.over(
+        x.shape[1:3], w.shape[:2], stride=stride, padding=padding, dilation=dilation
+    )
+    return x, w, window

@@ -1,0 +1,196 @@
+"""The fully connected layer, and the flattening that leads into it.
+
+Chapter ``dense``; equations dense-forward, dense-dw, dense-db and dense-dx. Rows are examples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .network import Layer, he_normal
+from .shapes import FloatArray, as_float, as_gradient, as_int, as_vector, one_dtype
+
+
+def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
+    """Every output as a weighted sum of every input.
+
+    Parameters
+    ----------
+    x : array_like, (N, I)
+        One example in each row.
+    w : array_like, (I, O)
+        Weights.
+    b : array_like, (O,), optional
+        Bias of each output. Default: none.
+
+    Returns
+    -------
+    ndarray, (N, O)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape or dtype does not fit; the message names it.
+
+    Notes
+    -----
+    Chapter ``dense``, equation dense-forward.
+
+    Examples
+    --------
+    >>> dense([[1.0, 2.0]], [[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]], [0.5, 0.5, 0.5])
+    array([[1.5, 2.5, 4.5]])
+    """
+    x, w = _door(x, w)
+    b = as_vector("b", np.zeros(w.shape[1], w.dtype) if b is None else b, w.shape[1], "column of w")
+    x, w, b = one_dtype(x, w, b)
+    return x @ w + b  # dense-forward: (N, I) @ (I, O) + (O,) -> (N, O)
+
+
+def dense_backward(
+    dz: ArrayLike, x: ArrayLike, w: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gradients of a loss with respect to the input, the weights and the bias of :func:`dense`.
+
+    Parameters
+    ----------
+    dz : array_like, (N, O)
+        Gradient of the loss with respect to the output.
+    x : array_like, (N, I)
+        The input of the forward pass.
+    w : array_like, (I, O)
+        The weights of the forward pass.
+
+    Returns
+    -------
+    dx : ndarray, (N, I)
+    dw : ndarray, (I, O)
+    db : ndarray, (O,)
+        Sums over the examples: no average is taken here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape or dtype does not fit; the message names it.
+
+    Notes
+    -----
+    Chapter ``dense``, equations dense-dx, dense-dw and dense-db.
+
+    Examples
+    --------
+    >>> dx, dw, db = dense_backward([[1.0, 0.0, 2.0]], [[1.0, 2.0]], np.ones((2, 3)))
+    >>> dx
+    array([[3., 3.]])
+    >>> dw
+    array([[1., 0., 2.],
+           [2., 0., 4.]])
+    >>> db
+    array([1., 0., 2.])
+    """
+    x, w = _door(x, w)
+    dz = as_gradient("dz", dz, (len(x), w.shape[1]), "dense's output for this x and w")
+    dz, x, w = one_dtype(dz, x, w)
+    dx = dz @ w.T  # dense-dx: (N, O) @ (O, I) -> (N, I)
+    dw = x.T @ dz  # dense-dw: (I, N) @ (N, O) -> (I, O)
+    db = dz.sum(axis=0)  # dense-db: (N, O) -> (O,)
+    return dx, dw, db
+
+
+class Dense(Layer):
+    """The fully connected layer with its weights and bias.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        I and O.
+    rng : numpy.random.Generator, optional
+        Draws the weights, normal with variance ``2 / in_features``; the bias starts at zero.
+        Default: a fresh generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is not an integer of at least 1.
+
+    Notes
+    -----
+    Chapter ``dense``. ``params`` and ``grads`` hold ``"w"`` (I, O) and ``"b"`` (O,).
+
+    Examples
+    --------
+    >>> layer = Dense(4, 3, rng=np.random.default_rng(0))
+    >>> layer.forward(np.ones((2, 4))).shape
+    (2, 3)
+    >>> layer.backward(np.ones((2, 3))).shape
+    (2, 4)
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, rng: np.random.Generator | None = None
+    ) -> None:
+        super().__init__()
+        I, O = as_int("in_features", in_features), as_int("out_features", out_features)
+        self.params = {"w": he_normal((I, O), I, rng), "b": np.zeros(O)}
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Output (N, O) of examples (N, I)."""
+        x = self._remember(as_float("x", x, "N I"))
+        return dense(x, *self._params_like(x))
+
+    def backward(self, dz: ArrayLike) -> FloatArray:
+        """Gradient dx (N, I); sets ``grads["w"]`` and ``grads["b"]``."""
+        x = self._recall()
+        w, _ = self._params_like(x)
+        dx, dw, db = dense_backward(dz, x, w)
+        self.grads = {"w": dw, "b": db}
+        return dx
+
+    def __repr__(self) -> str:
+        I, O = self.params["w"].shape
+        return f"Dense({I}, {O})"
+
+
+class Flatten(Layer):
+    """Lay each example's values out in a row, and put its gradient back in shape.
+
+    Notes
+    -----
+    Chapter ``dense``.
+
+    Examples
+    --------
+    >>> layer = Flatten()
+    >>> layer.forward(np.ones((2, 3, 4, 5))).shape
+    (2, 60)
+    >>> layer.backward(np.ones((2, 60))).shape
+    (2, 3, 4, 5)
+    """
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """(N, ...) -> (N, I), row-major."""
+        x = as_float("x", x)
+        if x.ndim < 2:
+            raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
+        return self._remember(x).reshape(_flat(x))
+
+    def backward(self, dz: ArrayLike) -> FloatArray:
+        """(N, I) -> (N, ...), row-major."""
+        x = self._recall()
+        return as_gradient("dz", dz, _flat(x), "Flatten's output").reshape(x.shape)
+
+
+def _flat(x: FloatArray) -> tuple[int, int]:
+    return len(x), int(np.prod(x.shape[1:]))
+
+
+def _door(x: ArrayLike, w: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    x = as_float("x", x, "N I")
+    w = as_float("w", w, "I O")
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(
+            f"w must have the {x.shape[1]} inputs of x as its rows, got {w.shape[0]}: "
+            f"x has shape {x.shape} (N, I), w has shape {w.shape} (I, O)"
+        )
+    return x, w

@@ -1,0 +1,386 @@
+"""Checks of a gradient that know nothing of how it was derived.
+
+Chapter ``gradcheck``; equations gradcheck-central and gradcheck-adjoint. Both work on any functions
+of arrays, of this package or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .shapes import FloatArray, as_float, as_gradient
+
+Index = tuple[int, ...]
+
+
+class GradientError(AssertionError):
+    """A gradient that is not the derivative of its function; ``report`` says where."""
+
+    def __init__(self, report: GradientReport | AdjointReport) -> None:
+        super().__init__(f"\n{report}")
+        self.report = report
+
+
+@dataclass(frozen=True)
+class ArgumentReport:
+    """How the gradient of one argument compares with finite differences.
+
+    Attributes
+    ----------
+    name : str
+        The argument.
+    ok : bool
+        Whether every entry agrees.
+    index : tuple of int
+        The entry that is furthest off.
+    analytic, numerical : float
+        Its two values.
+    absolute, relative : float
+        Their difference, and the same divided by the argument's largest gradient.
+    kinks : tuple of indices
+        Entries where the function bends: there, any value between the two one-sided slopes
+        was accepted.
+    """
+
+    name: str
+    ok: bool
+    index: Index
+    analytic: float
+    numerical: float
+    absolute: float
+    relative: float
+    kinks: tuple[Index, ...]
+
+    def __str__(self) -> str:
+        verdict = "agrees" if self.ok else "WRONG "
+        bends = f"; {_count(len(self.kinks), 'entry')} at a kink" if self.kinks else ""
+        return (
+            f"{self.name}: {verdict} worst at {self.index}: gradient {self.analytic:.9g}, "
+            f"finite differences {self.numerical:.9g}, relative error {self.relative:.1e}{bends}"
+        )
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """One :class:`ArgumentReport` for each argument of the function."""
+
+    arguments: tuple[ArgumentReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every argument's gradient agrees."""
+        return all(argument.ok for argument in self.arguments)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.arguments))
+
+
+@dataclass(frozen=True)
+class AdjointReport:
+    """The two sides of the adjoint identity.
+
+    Attributes
+    ----------
+    ok : bool
+        Whether they agree to rounding.
+    left, right : float
+        <A x, y> and <x, A^T y>.
+    relative : float
+        Their difference, divided by the size of the terms they sum.
+    """
+
+    ok: bool
+    left: float
+    right: float
+    relative: float
+
+    def __str__(self) -> str:
+        verdict = "agree" if self.ok else "DIFFER"
+        return (
+            f"<A x, y> = {self.left:.12g} and <x, A^T y> = {self.right:.12g} {verdict}: "
+            f"relative difference {self.relative:.1e}"
+        )
+
+
+def numerical_gradient(
+    f: Callable[[Any], ArrayLike], x: ArrayLike, *, step: float | None = None
+) -> FloatArray:
+    """Gradient of a scalar function by central differences, one entry at a time.
+
+    Parameters
+    ----------
+    f : callable
+        Takes an array of the shape of ``x``, returns one number.
+    x : array_like
+        Where to differentiate. It is not changed. Integers become float64.
+    step : float, optional
+        The nudge h. Default: the cube root of the precision of ``x``, times the entry's size where
+        that is above one (6e-6 for float64, 5e-3 for float32).
+
+    Returns
+    -------
+    ndarray
+        Shape and precision of ``x``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``f`` does not return one number, or ``step`` is not above zero.
+
+    Notes
+    -----
+    Chapter ``gradcheck``, equation gradcheck-central.
+
+    Examples
+    --------
+    >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, 2.0])).round(6)
+    array([2., 4.])
+    """
+    x = as_float("x", x)
+    slopes = np.empty_like(x)
+    for index, h in _steps(x, step):
+        slopes[index] = _central(f, x, index, h)
+    return slopes
+
+
+def check_gradient(
+    forward: Callable[..., ArrayLike],
+    backward: Callable[..., Any],
+    *arguments: ArrayLike,
+    names: Sequence[str] | None = None,
+    cotangent: ArrayLike | None = None,
+    step: float | None = None,
+    rtol: float = 1e-6,
+    rng: np.random.Generator | None = None,
+) -> GradientReport:
+    """Compare a backward function with finite differences of its forward function.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*arguments)`` returns an array.
+    backward : callable
+        ``backward(dz, *arguments)`` returns the gradient of ``sum(dz * forward(*arguments))`` with
+        respect to each argument: one array, or a tuple with one for each argument (``None`` where
+        there is none to check).
+    *arguments : array_like
+        Where to check; used in float64.
+    names : sequence of str, optional
+        What the report calls the arguments. Default: ``argument 0``, ``argument 1``, ...
+    cotangent : array_like, optional
+        The dz, of the output's shape. Default: random normal.
+    step : float, optional
+        As for :func:`numerical_gradient`.
+    rtol : float
+        Largest difference accepted, as a part of the argument's largest gradient. Default 1e-6.
+    rng : numpy.random.Generator, optional
+        Draws the cotangent. Default: ``default_rng(0)``, so that a check repeats.
+
+    Returns
+    -------
+    GradientReport
+        If all gradients agree.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong; its ``report`` says where and by how much.
+    TypeError, ValueError
+        If a gradient has the wrong shape, or there are not as many as arguments.
+
+    Notes
+    -----
+    Chapter ``gradcheck``, equation gradcheck-central.
+
+    Examples
+    --------
+    >>> report = check_gradient(np.sin, lambda dz, x: dz * np.cos(x), [0.5, 1.0], names=["x"])
+    >>> report.ok
+    True
+    >>> check_gradient(np.sin, lambda dz, x: dz * np.sin(x), [0.5, 1.0])
+    Traceback (most recent call last):
+    companion.gradcheck.GradientError: ...
+    """
+    if not arguments:
+        raise ValueError("check_gradient needs at least one argument to differentiate by")
+    names = [f"argument {i}" for i in range(len(arguments))] if names is None else list(names)
+    if len(names) != len(arguments):
+        raise ValueError(f"names must name {len(arguments)} arguments, got {names!r}")
+    points = [
+        as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
+    ]
+    z = np.asarray(forward(*points))
+    if cotangent is None:
+        cotangent = (np.random.default_rng(0) if rng is None else rng).standard_normal(z.shape)
+    dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
+
+    gradients = backward(dz, *points)
+    if not isinstance(gradients, tuple | list):
+        gradients = (gradients,)
+    if len(gradients) != len(points):
+        raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
+
+    magnitude = float(np.abs(dz * z).sum())
+    reports = []
+    for position, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
+        if gradient is None:
+            continue
+        x = points[position]
+
+        def loss(nudged: FloatArray, position: int = position) -> float:
+            replaced = [*points[:position], nudged, *points[position + 1 :]]
+            return float((dz * np.asarray(forward(*replaced))).sum())
+
+        analytic = as_gradient(f"the gradient of {name}", gradient, x.shape, name)
+        reports.append(_compare(name, analytic, loss, x, step, rtol, magnitude))
+    report = GradientReport(tuple(reports))
+    if not report.ok:
+        raise GradientError(report)
+    return report
+
+
+def check_adjoint(
+    forward: Callable[[Any], ArrayLike],
+    backward: Callable[[Any], ArrayLike],
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    rtol: float = 1e-12,
+    rng: np.random.Generator | None = None,
+) -> AdjointReport:
+    """Check that one linear map is the transpose of another: <A x, y> = <x, A^T y>.
+
+    Exact up to rounding, with no step size to choose; but it holds for linear maps only.
+
+    Parameters
+    ----------
+    forward, backward : callable
+        ``forward(x)`` is A x, ``backward(y)`` is A^T y, of the shape of ``x``.
+    x : array_like
+        Any input of ``forward``; random numbers are best. Used in float64.
+    y : array_like, optional
+        Any array of the output's shape. Default: random normal.
+    rtol : float
+        Largest difference accepted, as a part of the size of the terms summed. Default 1e-12.
+    rng : numpy.random.Generator, optional
+        Draws ``y``. Default: ``default_rng(0)``.
+
+    Returns
+    -------
+    AdjointReport
+        If the two sides agree.
+
+    Raises
+    ------
+    GradientError
+        If they do not; its ``report`` holds both.
+    TypeError, ValueError
+        If ``backward`` does not return the shape of ``x``.
+
+    Notes
+    -----
+    Chapter ``gradcheck``, equation gradcheck-adjoint.
+
+    Examples
+    --------
+    >>> check_adjoint(np.cumsum, lambda y: y[::-1].cumsum()[::-1], [1.0, 2.0, 3.0]).ok
+    True
+    """
+    x = as_float("x", x).astype(np.float64)
+    ax = np.asarray(forward(x))
+    if y is None:
+        y = (np.random.default_rng(0) if rng is None else rng).standard_normal(ax.shape)
+    y = as_gradient("y", y, ax.shape, "forward(x)").astype(np.float64)
+    aty = as_gradient("backward(y)", backward(y), x.shape, "x")
+    left, right = float((ax * y).sum()), float((x * aty).sum())  # gradcheck-adjoint
+    size = float(np.abs(ax * y).sum() + np.abs(x * aty).sum())
+    relative = abs(left - right) / size if size else abs(left - right)
+    report = AdjointReport(relative <= rtol, left, right, relative)
+    if not report.ok:
+        raise GradientError(report)
+    return report
+
+
+def _steps(x: FloatArray, step: float | None) -> Iterator[tuple[Index, float]]:
+    """Every index of ``x`` with its nudge."""
+    if step is not None and not step > 0:
+        raise ValueError(f"step must be above zero, got {step!r}")
+    default = float(np.finfo(x.dtype).eps) ** (1 / 3)
+    for index in np.ndindex(x.shape):
+        yield index, step or default * max(1.0, abs(float(x[index])))
+
+
+def _at(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, nudge: float) -> float:
+    nudged = x.copy()
+    nudged[index] += nudge
+    value = np.asarray(f(nudged))
+    if value.size != 1:
+        raise ValueError(f"f must return one number, got an array of shape {value.shape}")
+    return float(value.reshape(()))
+
+
+def _central(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, h: float) -> float:
+    return (_at(f, x, index, h) - _at(f, x, index, -h)) / _width(x, index, h)  # gradcheck-central
+
+
+def _width(x: FloatArray, index: Index, h: float) -> float:
+    """The distance between the two nudged values as they were rounded, not as they were meant."""
+    return float((x[index] + x.dtype.type(h)) - (x[index] - x.dtype.type(h)))
+
+
+def _compare(
+    name: str,
+    analytic: FloatArray,
+    loss: Callable[[FloatArray], float],
+    x: FloatArray,
+    step: float | None,
+    rtol: float,
+    magnitude: float,
+) -> ArgumentReport:
+    numerical, low, high, bend = (np.zeros(x.shape) for _ in range(4))
+    here = loss(x)
+    noise = 0.0
+    for index, h in _steps(x, step):
+        slope = {}
+        for part in (h, h / 4):
+            right = (_at(loss, x, index, part) - here) / part
+            left = (here - _at(loss, x, index, -part)) / part
+            slope[part] = left, right
+        numerical[index] = sum(slope[h]) / 2
+        low[index], high[index] = min(slope[h]), max(slope[h])
+        # The one-sided slopes of a smooth function differ by h f'', a quarter of it at h / 4.
+        bend[index] = abs(np.diff(slope[h])[0] - 4 * np.diff(slope[h / 4])[0])
+        noise = max(noise, 64 * float(np.finfo(np.float64).eps) * magnitude / h)
+
+    scale = max(_largest(analytic), _largest(numerical))
+    allowed = rtol * scale + noise
+    kinked = bend > np.maximum(allowed, 1e-4 * scale)
+    off = np.abs(analytic - numerical)
+    off = np.where(kinked, np.maximum(np.maximum(low - analytic, analytic - high), 0), off)
+    off = np.where(np.isnan(off), np.inf, off)
+    if not off.size:
+        return ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, ())
+    worst = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))
+    return ArgumentReport(
+        name=name,
+        ok=bool(np.all(off <= allowed)),
+        index=worst,
+        analytic=float(analytic[worst]),
+        numerical=float(numerical[worst]),
+        absolute=float(off[worst]),
+        relative=float(off[worst]) / scale if scale else 0.0,
+        kinks=tuple(tuple(int(i) for i in row) for row in np.argwhere(kinked)),
+    )
+
+
+def _largest(array: NDArray[Any]) -> float:
+    return float(np.abs(array).max(initial=0.0))
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun[:-1]}ies"

@@ -1,0 +1,267 @@
+"""The layer protocol, and layers in a row.
+
+Chapter ``network``. A layer is anything with ``forward(x)``, ``backward(dz)`` and the
+dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .shapes import FloatArray, as_float, as_int
+
+
+class Layer(ABC):
+    """A differentiable function that remembers its last input, and may hold parameters.
+
+    Parameters are float64. A layer computes in the precision of its input: float32 images give
+    float32 outputs and gradients.
+
+    Notes
+    -----
+    Chapter ``network``.
+
+    Examples
+    --------
+    >>> class Double(Layer):
+    ...     def forward(self, x):
+    ...         return 2 * self._remember(np.asarray(x))
+    ...     def backward(self, dz):
+    ...         self._recall()
+    ...         return 2 * np.asarray(dz)
+    >>> layer = Double()
+    >>> layer.forward([1.0, 2.0])
+    array([2., 4.])
+    >>> layer.backward([1.0, 1.0])
+    array([2., 2.])
+    """
+
+    params: dict[str, FloatArray]
+    grads: dict[str, FloatArray]
+
+    def __init__(self) -> None:
+        self.params = {}
+        self.grads = {}
+        self._seen: FloatArray | None = None
+
+    @abstractmethod
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Output for the input ``x``, which is remembered for :meth:`backward`."""
+
+    @abstractmethod
+    def backward(self, dz: ArrayLike) -> FloatArray:
+        """Gradient for the input, from the gradient ``dz`` for the output; fills ``grads``."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def _remember(self, x: FloatArray) -> FloatArray:
+        self._seen = x
+        return x
+
+    def _recall(self) -> FloatArray:
+        if self._seen is None:
+            raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
+        return self._seen
+
+    def _params_like(self, x: FloatArray) -> list[FloatArray]:
+        """The parameters in the precision of ``x``."""
+        return [value.astype(x.dtype, copy=False) for value in self.params.values()]
+
+
+def he_normal(
+    shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None = None
+) -> NDArray[np.float64]:
+    """Normal weights of variance ``2 / fan_in``, which keep the size of what a ReLU lets through.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the weights.
+    fan_in : int
+        How many inputs one output sums.
+    rng : numpy.random.Generator, optional
+        Default: a fresh generator.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is not a generator.
+
+    Notes
+    -----
+    Chapter ``network``; He et al. (2015).
+
+    Examples
+    --------
+    >>> print(f"{he_normal((500, 20), 500, np.random.default_rng(0)).var():.4f}")
+    0.0040
+    """
+    if rng is None:
+        rng = np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
+    return rng.normal(0.0, np.sqrt(2 / fan_in), shape)
+
+
+class Sequential(Layer):
+    """Layers in a row: forward from the first to the last, backward from the last to the first.
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        Each with ``forward``, ``backward``, ``params`` and ``grads``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no layer, or one lacks a part of the protocol.
+
+    Notes
+    -----
+    Chapter ``network``. ``params`` and ``grads`` join those of the layers under the names
+    ``"<position>.<name>"``; assigning to ``params`` replaces them in the layers.
+
+    Examples
+    --------
+    >>> from companion import Dense, ReLU
+    >>> rng = np.random.default_rng(0)
+    >>> network = Sequential([Dense(4, 5, rng=rng), ReLU(), Dense(5, 3, rng=rng)])
+    >>> network.forward(np.ones((2, 4))).shape
+    (2, 3)
+    >>> network.backward(np.ones((2, 3))).shape
+    (2, 4)
+    >>> sorted(network.grads)
+    ['0.b', '0.w', '2.b', '2.w']
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("layers must hold at least one layer, got none")
+        for position, layer in enumerate(self.layers):
+            for part in ("forward", "backward", "params", "grads"):
+                if isinstance(layer, type) or not hasattr(layer, part):
+                    raise TypeError(f"layers[{position}] must be a layer, got {layer!r}")
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Output of the last layer."""
+        out = as_float("x", x)
+        for layer in self.layers:
+            out = layer.forward(out)
+        return out
+
+    def backward(self, dz: ArrayLike) -> FloatArray:
+        """Gradient for the network's input; fills every layer's ``grads``."""
+        gradient = as_float("dz", dz)
+        for layer in reversed(self.layers):
+            gradient = layer.backward(gradient)
+        return gradient
+
+    @property
+    def params(self) -> dict[str, FloatArray]:
+        """Every parameter, under its layer's position."""
+        return dict(self._named("params"))
+
+    @params.setter
+    def params(self, new: Mapping[str, FloatArray]) -> None:
+        check_params(self.params, new, "params")
+        for position, layer in enumerate(self.layers):
+            layer.params = {name: new[f"{position}.{name}"] for name in layer.params}
+
+    @property
+    def grads(self) -> dict[str, FloatArray]:  # type: ignore[override]
+        """Every parameter's gradient, under its layer's position."""
+        return dict(self._named("grads"))
+
+    def predict(self, x: ArrayLike, *, batch_size: int = 256) -> NDArray[np.intp]:
+        """Most likely class (N,) of each example: the place of its largest logit.
+
+        Parameters
+        ----------
+        x : array_like, (N, ...)
+            Inputs of the first layer.
+        batch_size : int
+            Examples in one forward pass. Default 256.
+        """
+        x, size = as_float("x", x), as_int("batch_size", batch_size)
+        starts = range(0, max(len(x), 1), size)
+        return np.concatenate([self.forward(x[i : i + size]).argmax(axis=1) for i in starts])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all."""
+        path = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, **cast("dict[str, Any]", self.params))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def load(self, path: str | os.PathLike[str]) -> Self:
+        """Read the parameters that :meth:`save` wrote; nothing changes unless all of them fit.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, or is that of another network; the message names it.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                new = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise
+        except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{os.fspath(path)} is not a file of parameters: {error}") from error
+        check_params(self.params, new, os.fspath(path))
+        self.params = new
+        return self
+
+    def _named(self, part: str) -> Iterator[tuple[str, FloatArray]]:
+        for position, layer in enumerate(self.layers):
+            for name, value in getattr(layer, part).items():
+                yield f"{position}.{name}", value
+
+    def __repr__(self) -> str:
+        lines = "".join(f"    {layer!r},\n" for layer in self.layers)
+        return f"Sequential([\n{lines}])"
+
+
+def check_params(
+    expected: Mapping[str, FloatArray], given: Mapping[str, FloatArray], source: str
+) -> None:
+    """Refuse parameters that differ from the expected ones in name, shape or kind."""
+    if missing := sorted(expected.keys() - given.keys()):
+        raise ValueError(f"{source} lacks the parameters {', '.join(missing)}")
+    if extra := sorted(given.keys() - expected.keys()):
+        raise ValueError(f"{source} holds parameters the network has not: {', '.join(extra)}")
+    for name, value in expected.items():
+        if np.shape(given[name]) != value.shape:
+            raise ValueError(
+                f"{source}: parameter {name} must have shape {value.shape}, "
+                f"got {np.shape(given[name])}"
+            )
+        if np.asarray(given[name]).dtype.kind != "f":
+            raise TypeError(
+                f"{source}: parameter {name} must be floating point, "
+                f"got {np.asarray(given[name]).dtype}"
+            )

@@ -1,0 +1,165 @@
+"""Optimisers: a step downhill along the gradient.
+
+Chapter ``digits``. A step replaces the parameters of a layer or network by new arrays; none is
+written into, so a copy that was kept stays what it was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .network import Layer
+from .shapes import FloatArray
+
+
+class SGD:
+    """Stochastic gradient descent, with momentum.
+
+    With momentum m and learning rate r, each parameter p moves by its velocity:
+    ``v = m v + dL/dp``, then ``p = p - r v``.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Size r of a step, above zero. Default 0.01.
+    momentum : float
+        Part m of the last velocity that is kept, at least 0 (none) and below 1. Default 0.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    Notes
+    -----
+    Chapter ``digits``.
+
+    Examples
+    --------
+    >>> from companion import Dense
+    >>> layer = Dense(1, 1)
+    >>> layer.params = {"w": np.array([[3.0]]), "b": np.array([0.0])}
+    >>> layer.grads = {"w": np.array([[2.0]]), "b": np.array([1.0])}
+    >>> SGD(0.5).step(layer)
+    >>> layer.params
+    {'w': array([[2.]]), 'b': array([-0.5])}
+    """
+
+    def __init__(self, learning_rate: float = 0.01, *, momentum: float = 0.0) -> None:
+        self.learning_rate = in_range("learning_rate", learning_rate, above=0.0)
+        self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
+        self._velocity: dict[str, FloatArray] = {}
+
+    def step(self, network: Layer) -> None:
+        """Move every parameter of a layer or network against its gradient."""
+        moved = {}
+        for name, p in network.params.items():
+            gradient = gradient_of(network, name)
+            if name in self._velocity:
+                gradient = self.momentum * self._velocity[name] + gradient
+            self._velocity[name] = gradient
+            moved[name] = p - self.learning_rate * gradient
+        network.params = moved
+
+    def __repr__(self) -> str:
+        return f"SGD({self.learning_rate}, momentum={self.momentum})"
+
+
+class Adam:
+    """Steps of about equal size in every parameter, whatever the size of its gradient.
+
+    Running averages of the gradient and of its square, each corrected for starting at zero:
+    ``p = p - r m / (sqrt(v) + eps)`` (Kingma and Ba, 2015).
+
+    Parameters
+    ----------
+    learning_rate : float
+        Size r of a step, above zero. Default 0.001.
+    beta1, beta2 : float
+        Parts of the two averages that are kept at each step, from 0 up to but not including 1.
+        Defaults 0.9 and 0.999.
+    eps : float
+        Keeps the divisor above zero. Default 1e-8.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    Notes
+    -----
+    Chapter ``digits``.
+
+    Examples
+    --------
+    >>> from companion import Dense
+    >>> layer = Dense(1, 1)
+    >>> layer.params = {"w": np.array([[3.0]]), "b": np.array([0.0])}
+    >>> layer.grads = {"w": np.array([[200.0]]), "b": np.array([-0.1])}
+    >>> Adam(0.5).step(layer)
+    >>> layer.params["w"].round(6), layer.params["b"].round(6)
+    (array([[2.5]]), array([0.5]))
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+    ) -> None:
+        self.learning_rate = in_range("learning_rate", learning_rate, above=0.0)
+        self.beta1 = in_range("beta1", beta1, low=0.0, below=1.0)
+        self.beta2 = in_range("beta2", beta2, low=0.0, below=1.0)
+        self.eps = in_range("eps", eps, above=0.0)
+        self._steps = 0
+        self._mean: dict[str, Any] = {}
+        self._square: dict[str, Any] = {}
+
+    def step(self, network: Layer) -> None:
+        """Move every parameter of a layer or network against its gradient."""
+        self._steps += 1
+        moved = {}
+        for name, p in network.params.items():
+            gradient = gradient_of(network, name)
+            mean = self.beta1 * self._mean.get(name, 0.0) + (1 - self.beta1) * gradient
+            square = self.beta2 * self._square.get(name, 0.0) + (1 - self.beta2) * gradient**2
+            self._mean[name], self._square[name] = mean, square
+            m = mean / (1 - self.beta1**self._steps)
+            v = square / (1 - self.beta2**self._steps)
+            moved[name] = p - self.learning_rate * m / (np.sqrt(v) + self.eps)
+        network.params = moved
+
+    def __repr__(self) -> str:
+        return f"Adam({self.learning_rate}, beta1={self.beta1}, beta2={self.beta2}, eps={self.eps})"
+
+
+def gradient_of(network: Layer, name: str) -> FloatArray:
+    """The gradient of the parameter ``name``, or an error that says why there is none."""
+    if name not in network.grads:
+        raise RuntimeError(f"parameter {name} has no gradient: call backward before step")
+    return network.grads[name]
+
+
+def in_range(
+    name: str,
+    value: float,
+    *,
+    above: float = -np.inf,
+    low: float = -np.inf,
+    below: float = np.inf,
+) -> float:
+    """``value`` as a float with ``above < value``, ``low <= value`` and ``value < below``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a number, got {value!r}") from error
+    if not (above < number and low <= number < below):
+        bounds = [f"above {above:g}"] if above > -np.inf else []
+        bounds += [f"at least {low:g}"] if low > -np.inf else []
+        bounds += [f"below {below:g}"] if below < np.inf else ["finite"]
+        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value!r}")
+    return number

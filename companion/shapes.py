@@ -1,0 +1,295 @@
+"""Output sizes, padding and the checks at the public door.
+
+Chapters ``notation`` and ``conv``; equation conv-size. Every layer that slides a window
+(convolution, pooling, im2col) takes its geometry from :class:`Window`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+Size: TypeAlias = int | tuple[int, int]
+Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | str
+ResolvedPadding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+_AXES: tuple[Literal["rows"], Literal["columns"]] = ("rows", "columns")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a sliding window: where each kernel entry meets the padded input."""
+
+    size: int
+    kernel: int
+    stride: int
+    low: int
+    high: int
+    dilation: int
+
+    @property
+    def padded(self) -> int:
+        """Length of the axis with its padding."""
+        return self.low + self.size + self.high
+
+    @property
+    def extent(self) -> int:
+        """Length the kernel covers, the gaps of its dilation included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def out(self) -> int:
+        """Number of outputs (conv-size)."""
+        return (self.padded - self.extent) // self.stride + 1
+
+    @property
+    def remainder(self) -> int:
+        """Padded positions past the last window: dropped going forward, gradient zero."""
+        return (self.padded - self.extent) % self.stride
+
+    def tap(self, u: int) -> slice:
+        """Padded positions ``s*i + d*u`` that kernel entry ``u`` meets, for each output ``i``."""
+        start = self.dilation * u
+        return slice(start, start + self.stride * (self.out - 1) + 1, self.stride)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel sliding over the rows and columns of a batch of images ``(N, H, W, C)``."""
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def over(
+        cls,
+        image_size: tuple[int, int],
+        kernel_size: Size,
+        *,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+    ) -> Window:
+        """Check every setting against the image size ``(H, W)`` and each other."""
+        kernels = as_pair("kernel_size", kernel_size)
+        strides = as_pair("stride", stride)
+        dilations = as_pair("dilation", dilation)
+        paddings = resolve_padding(padding, image_size, kernels, strides, dilations)
+        axes = [
+            Axis(n, k, s, low, high, d)
+            for n, k, s, (low, high), d in zip(
+                image_size, kernels, strides, paddings, dilations, strict=True
+            )
+        ]
+        for name, axis in zip(_AXES, axes, strict=True):
+            if axis.size < 1:
+                raise ValueError(f"the input must have at least one of its {name}, got {axis.size}")
+            if axis.extent > axis.padded:
+                raise ValueError(
+                    f"kernel_size {kernel_size!r} with dilation {dilation!r} covers {axis.extent} "
+                    f"{name}, but the input has only {axis.padded} "
+                    f"({axis.size} and padding {axis.low} + {axis.high})"
+                )
+        return cls(*axes)
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        """Kernel size ``(kh, kw)``."""
+        return self.rows.kernel, self.columns.kernel
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Output size ``(Ho, Wo)``."""
+        return self.rows.out, self.columns.out
+
+    def pad(self, x: FloatArray, value: float = 0.0) -> FloatArray:
+        """Put the padding around, (N, H, W, C) -> (N, H + p, W + p, C); ``x`` itself if none."""
+        widths = ((0, 0), self._width(self.rows), self._width(self.columns), (0, 0))
+        if not np.any(widths):
+            return x
+        return np.pad(x, widths, constant_values=value)
+
+    def crop(self, padded: FloatArray) -> FloatArray:
+        """Drop the padding again, (N, H + p, W + p, C) -> (N, H, W, C)."""
+        rows, columns = (slice(a.low, a.low + a.size) for a in (self.rows, self.columns))
+        return padded[:, rows, columns]
+
+    def taps(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
+        """Kernel entries in row-major order, each with the padded positions it meets.
+
+        ``padded[tap]`` is (N, Ho, Wo, C): for every output, the one value under entry ``(u, v)``.
+        """
+        for u in range(self.rows.kernel):
+            for v in range(self.columns.kernel):
+                yield u, v, (slice(None), self.rows.tap(u), self.columns.tap(v))
+
+    @staticmethod
+    def _width(axis: Axis) -> tuple[int, int]:
+        return axis.low, axis.high
+
+
+def output_size(
+    image_size: tuple[int, int],
+    kernel_size: Size,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> tuple[int, int]:
+    """Size ``(Ho, Wo)`` of what a sliding window makes of an image of size ``(H, W)``.
+
+    Parameters
+    ----------
+    image_size : (int, int)
+        Rows and columns of the input, in pixels.
+    kernel_size, stride, dilation : int or (int, int)
+        Per axis; an int serves both. At least 1.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Zeros around the input. ``"same"`` gives ``ceil(size / stride)`` outputs, the smaller
+        half of the padding on the low side; ``"valid"`` is none.
+
+    Returns
+    -------
+    (int, int)
+        Rows and columns of the output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not what is listed above, or the kernel does not fit.
+
+    Notes
+    -----
+    Chapter ``conv``, equation conv-size.
+
+    Examples
+    --------
+    >>> output_size((28, 28), 5, stride=2)
+    (12, 12)
+    >>> output_size((6, 7), (2, 3), padding="same", stride=2)
+    (3, 4)
+    """
+    sizes = as_pair("image_size", image_size)
+    window = Window.over(sizes, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    return window.out_size
+
+
+def resolve_padding(
+    padding: Padding,
+    image_size: Sequence[int],
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> ResolvedPadding:
+    """Any way of writing a padding, as ``((top, bottom), (left, right))``."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0, 0), (0, 0)
+        if padding == "same":
+            rows, columns = map(_same, image_size, kernel_size, stride, dilation)
+            return rows, columns
+        raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
+    sides: Any = padding if _is_sequence(padding) else (padding, padding)
+    if len(sides) != 2:
+        raise ValueError(
+            "padding must be an integer, (h, w) or ((top, bottom), (left, right)), "
+            f"got {_plain(padding)}"
+        )
+    h, w = (as_pair("padding", side, minimum=0) for side in sides)
+    return h, w
+
+
+def check_padding(padding: Padding) -> Padding:
+    """The padding unchanged, or an error where no image could make sense of it."""
+    resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
+    return padding
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Padding (low, high) that gives ``ceil(size / stride)`` outputs."""
+    outputs = -(-size // stride)
+    total = max(stride * (outputs - 1) + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def as_pair(name: str, value: Any, *, minimum: int = 1) -> tuple[int, int]:
+    """An int or a pair of ints, as a pair ``(h, w)`` of at least ``minimum``."""
+    if _is_sequence(value) and len(value) != 2:
+        raise ValueError(f"{name} must be an integer or a pair (h, w), got {_plain(value)}")
+    h, w = value if _is_sequence(value) else (value, value)
+    return as_int(name, h, minimum=minimum), as_int(name, w, minimum=minimum)
+
+
+def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
+    """An integer of at least ``minimum``; neither a float nor a boolean will do."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be made of integers, got {value!r}")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return number
+
+
+def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray:
+    """``value`` as an array of float32 or float64 with the named axes, such as ``"N H W C"``.
+
+    Integers and booleans become float64. The result may share memory with ``value``.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    else:
+        raise TypeError(
+            f"{name} must hold float32, float64, integers or booleans, got dtype {array.dtype}"
+        )
+    if axes is not None and array.ndim != len(axes.split()):
+        expected = axes.replace(" ", ", ")
+        raise ValueError(f"{name} must have the axes ({expected}), got shape {array.shape}")
+    return array
+
+
+def as_vector(name: str, value: ArrayLike, length: int, meaning: str) -> FloatArray:
+    """``value`` as a float array of shape ``(length,)``, one entry for each ``meaning``."""
+    array = as_float(name, value)
+    if array.shape != (length,):
+        raise ValueError(
+            f"{name} must have shape ({length},), one entry for each {meaning}, "
+            f"got shape {array.shape}"
+        )
+    return array
+
+
+def as_gradient(name: str, value: ArrayLike, shape: tuple[int, ...], of: str) -> FloatArray:
+    """``value`` as a float array with the shape of the output whose gradient it is."""
+    array = as_float(name, value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape} of {of}, got shape {array.shape}")
+    return array
+
+
+def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:
+    """The arrays in their common precision: float64 as soon as one of them is."""
+    dtype = np.result_type(*arrays)
+    return tuple(array.astype(dtype, copy=False) for array in arrays)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _plain(value: Any) -> str:
+    return repr(value.tolist() if isinstance(value, np.ndarray) else value)

@@ -1,0 +1,238 @@
+"""Softmax, its logarithm, and the cross-entropy of logits.
+
+Chapter ``softmax``; equations softmax-forward, softmax-backward, softmax-log, softmax-loss and
+softmax-fused. The 1/N of the batch lives in :func:`cross_entropy` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .shapes import FloatArray, as_float, as_gradient, one_dtype
+
+_ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
+
+
+def softmax(z: ArrayLike) -> FloatArray:
+    """Logits as probabilities, over the last axis.
+
+    Parameters
+    ----------
+    z : array_like, (..., K)
+        Logits.
+
+    Returns
+    -------
+    ndarray, (..., K)
+        Positive rows that sum to one. NaN where a row holds +inf or NaN, or only -inf.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``z`` has no last axis with at least one entry, or is not made of real numbers.
+
+    Notes
+    -----
+    Chapter ``softmax``, equation softmax-forward.
+
+    Examples
+    --------
+    >>> softmax([1000.0, 1000.0, 0.0])
+    array([0.5, 0.5, 0. ])
+    """
+    shifted = _shifted(z)
+    exponentials = np.exp(shifted)
+    a: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)  # softmax-forward
+    return a
+
+
+def log_softmax(z: ArrayLike) -> FloatArray:
+    """Logarithm of :func:`softmax`, finite where the probability itself would round to zero.
+
+    Parameters
+    ----------
+    z : array_like, (..., K)
+        Logits.
+
+    Returns
+    -------
+    ndarray, (..., K)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`softmax`.
+
+    Notes
+    -----
+    Chapter ``softmax``, equation softmax-log.
+
+    Examples
+    --------
+    >>> log_softmax([1000.0, 0.0, -1000.0])
+    array([    0., -1000., -2000.])
+    """
+    shifted = _shifted(z)
+    log_a: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # softmax-log
+    return log_a
+
+
+def softmax_backward(da: ArrayLike, a: ArrayLike) -> FloatArray:
+    """Gradient with respect to the logits, from that with respect to the probabilities.
+
+    Parameters
+    ----------
+    da : array_like, (..., K)
+        Gradient of the loss with respect to the output of :func:`softmax`.
+    a : array_like, (..., K)
+        That output.
+
+    Returns
+    -------
+    ndarray, (..., K)
+        Rows that sum to zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes differ, or an argument is not an array of real numbers.
+
+    Notes
+    -----
+    Chapter ``softmax``, equation softmax-backward.
+
+    Examples
+    --------
+    >>> softmax_backward([1.0, 0.0], [0.25, 0.75])
+    array([ 0.1875, -0.1875])
+    """
+    a = _last_axis("a", a)
+    da, a = one_dtype(as_gradient("da", da, a.shape, "a"), a)
+    dz: FloatArray = a * (da - (da * a).sum(axis=-1, keepdims=True))  # softmax-backward
+    return dz
+
+
+def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
+    """Mean over the batch of the surprise at each label, from logits.
+
+    Parameters
+    ----------
+    z : array_like, (N, K)
+        Logits.
+    labels : array_like of int, (N,), or of rows that sum to one, (N, K)
+        The right class of each example, or its distribution over the classes.
+
+    Returns
+    -------
+    float
+        In nats. NaN for an empty batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``labels`` does not fit ``z``: wrong shape, not integers, a class that is not there,
+        or rows that are no distribution.
+
+    Notes
+    -----
+    Chapter ``softmax``, equation softmax-loss.
+
+    Examples
+    --------
+    >>> print(f"{cross_entropy([[0.0, 0.0], [0.0, 0.0]], [0, 1]):.6f}")
+    0.693147
+    """
+    z = as_float("z", z, "N K")
+    y = _distributions(labels, z)
+    if not len(z):
+        return float("nan")
+    log_a = log_softmax(z)
+    terms = np.multiply(y, log_a, out=np.zeros_like(log_a), where=y != 0)  # 0 log 0 is 0
+    return float(-terms.sum() / len(z))  # softmax-loss
+
+
+def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
+    """Gradient of :func:`cross_entropy` with respect to the logits.
+
+    Parameters
+    ----------
+    z : array_like, (N, K)
+        Logits.
+    labels : array_like of int, (N,), or of rows that sum to one, (N, K)
+        As for :func:`cross_entropy`.
+
+    Returns
+    -------
+    ndarray, (N, K)
+        Rows that sum to zero, divided by N once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`cross_entropy`.
+
+    Notes
+    -----
+    Chapter ``softmax``, equation softmax-fused.
+
+    Examples
+    --------
+    >>> cross_entropy_backward([[0.0, 0.0], [0.0, 0.0]], [0, 1])
+    array([[-0.25,  0.25],
+           [ 0.25, -0.25]])
+    """
+    z = as_float("z", z, "N K")
+    y = _distributions(labels, z)
+    return (softmax(z) - y) / max(len(z), 1)  # softmax-fused
+
+
+def _last_axis(name: str, value: ArrayLike) -> FloatArray:
+    array = as_float(name, value)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have the axes (..., K) with K >= 1, got shape {array.shape}")
+    return array
+
+
+def _shifted(z: ArrayLike) -> FloatArray:
+    """Logits less the largest of their row, which changes no probability and cannot overflow."""
+    z = _last_axis("z", z)
+    with np.errstate(invalid="ignore"):  # inf - inf is the NaN that such a row deserves
+        shifted: FloatArray = z - z.max(axis=-1, keepdims=True)
+    return shifted
+
+
+def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
+    """Labels of either kind as one distribution over the classes in each row, (N, K)."""
+    N, K = _last_axis("z", z).shape
+    given = np.asarray(labels)
+    if given.shape == (N,) and (given.dtype.kind in "iu" or N == 0):
+        return _one_hot(given.astype(np.intp), K, z.dtype)
+    if given.ndim == 1 and given.dtype.kind not in "iu":
+        raise TypeError(f"labels of shape (N,) must be integers, got dtype {given.dtype}")
+    if given.shape != (N, K):
+        raise ValueError(
+            f"labels must have shape ({N},) or ({N}, {K}) for logits of shape ({N}, {K}), "
+            f"got shape {given.shape}"
+        )
+    y = as_float("labels", given)
+    off = np.abs(y.sum(axis=1) - 1)
+    if not (np.all(y >= 0) and np.all(off <= _ROW_SUM_TOLERANCE)):
+        row = int(np.argmax((y < 0).any(axis=1) | ~(off <= _ROW_SUM_TOLERANCE)))
+        raise ValueError(
+            f"labels of shape (N, K) must be rows of numbers >= 0 that sum to one, "
+            f"got {y[row].tolist()} in row {row}"
+        )
+    return y.astype(z.dtype, copy=False)
+
+
+def _one_hot(labels: NDArray[np.intp], K: int, dtype: np.dtype[np.floating]) -> FloatArray:
+    outside = (labels < 0) | (labels >= K)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ValueError(
+            f"labels must be classes from 0 to {K - 1}, got {int(labels[row])} at position {row}"
+        )
+    y = np.zeros((len(labels), K), dtype)
+    y[np.arange(len(labels)), labels] = 1
+    return y

@@ -1,0 +1,246 @@
+"""Training: batches in random order, a step of the optimiser after each.
+
+Chapter ``digits``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .network import Layer
+from .optim import SGD
+from .shapes import FloatArray, as_float, as_int
+from .softmax import cross_entropy, cross_entropy_backward
+
+
+class Optimizer(Protocol):
+    """What :func:`fit` asks of an optimiser."""
+
+    def step(self, network: Layer) -> None:
+        """Move every parameter against its gradient."""
+
+
+class Evaluation(NamedTuple):
+    """Mean cross-entropy in nats, and part of the examples whose largest logit is the label's."""
+
+    loss: float
+    accuracy: float
+
+
+class History(NamedTuple):
+    """What happened during :func:`fit`.
+
+    ``step_loss`` has an entry for each batch, before its step; the others have one for each epoch
+    and are empty where there was no validation set.
+    """
+
+    step_loss: NDArray[np.float64]
+    train_loss: NDArray[np.float64]
+    train_accuracy: NDArray[np.float64]
+    validation_loss: NDArray[np.float64]
+    validation_accuracy: NDArray[np.float64]
+
+
+def fit(
+    network: Layer,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    epochs: int = 1,
+    batch_size: int = 64,
+    optimizer: Optimizer | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: np.random.Generator | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a network whose output is logits, on the mean cross-entropy.
+
+    Parameters
+    ----------
+    network : layer or Sequential
+        Its parameters are replaced, step by step.
+    x : array_like, (N, ...)
+        Examples.
+    y : array_like of int, (N,)
+        Their classes.
+    epochs : int
+        How many times every example is seen. Default 1.
+    batch_size : int
+        Examples in a step; the last batch of an epoch may be smaller. Default 64.
+    optimizer : object with ``step(network)``, optional
+        Default: ``SGD(0.01, momentum=0.9)``.
+    validation : (x, y), optional
+        Evaluated after each epoch, never trained on.
+    rng : numpy.random.Generator, optional
+        Shuffles the examples. Default: a fresh generator.
+    progress : bool
+        Show a bar on the standard error stream, where tqdm is installed. Default True.
+
+    Returns
+    -------
+    History
+        Losses and accuracies; those of training are taken while the network still changes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the examples and classes do not fit each other or the network.
+    FloatingPointError
+        If the loss is no longer a finite number.
+
+    Notes
+    -----
+    Chapter ``digits``.
+
+    Examples
+    --------
+    >>> from companion import Dense
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(200, 2))
+    >>> history = fit(Dense(2, 2, rng=rng), x, (x[:, 0] > 0).astype(int),
+    ...               epochs=20, optimizer=SGD(0.5), rng=rng, progress=False)
+    >>> bool(history.train_accuracy[-1] > 0.95)
+    True
+    """
+    examples, classes = _door(x, y)
+    if not len(examples):
+        raise ValueError("x must hold at least one example, got none")
+    epochs, batch_size = as_int("epochs", epochs, minimum=0), as_int("batch_size", batch_size)
+    optimizer = SGD(0.01, momentum=0.9) if optimizer is None else optimizer
+    rng = np.random.default_rng() if rng is None else rng
+    steps = -(-len(examples) // batch_size)
+
+    step_loss: list[float] = []
+    train: list[tuple[float, float]] = []
+    held_out: list[Evaluation] = []
+    with _Bar(epochs * steps, shown=progress) as bar:
+        for epoch in range(epochs):
+            seen = []
+            for batch in _batches(len(examples), batch_size, rng):
+                result = _step(network, optimizer, examples[batch], classes[batch])
+                if not np.isfinite(result.loss):
+                    raise FloatingPointError(
+                        f"the loss is {result.loss} at step {len(step_loss)} (epoch {epoch}): "
+                        "try a smaller learning rate, and check the examples for NaN"
+                    )
+                step_loss.append(result.loss)
+                seen.append((*result, len(batch)))
+                bar.advance(epoch, result)
+            losses, accuracies, sizes = np.array(seen).T
+            train.append((np.average(losses, weights=sizes), np.average(accuracies, weights=sizes)))
+            if validation is not None:
+                held_out.append(evaluate(network, *validation))
+    return History(np.array(step_loss), *_columns(train), *_columns(held_out))
+
+
+def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256) -> Evaluation:
+    """Loss and accuracy of a network on examples it does not learn from.
+
+    Parameters
+    ----------
+    network : layer or Sequential
+        Gives logits.
+    x : array_like, (N, ...)
+        Examples.
+    y : array_like of int, (N,)
+        Their classes.
+    batch_size : int
+        Examples in one forward pass. Default 256.
+
+    Returns
+    -------
+    Evaluation
+        ``loss`` in nats and ``accuracy`` from 0 to 1; NaN where there are no examples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the examples and classes do not fit each other or the network.
+
+    Notes
+    -----
+    Chapter ``digits``.
+
+    Examples
+    --------
+    >>> from companion import Dense
+    >>> layer = Dense(2, 2)
+    >>> layer.params = {"w": np.eye(2), "b": np.zeros(2)}
+    >>> evaluate(layer, [[9.0, 0.0], [0.0, 9.0]], [0, 0]).accuracy
+    0.5
+    """
+    examples, classes = _door(x, y)
+    size = as_int("batch_size", batch_size)
+    if not len(examples):
+        return Evaluation(float("nan"), float("nan"))
+    loss = right = 0.0
+    for start in range(0, len(examples), size):
+        batch = slice(start, start + size)
+        logits = network.forward(examples[batch])
+        loss += cross_entropy(logits, classes[batch]) * len(logits)
+        right += float((logits.argmax(axis=1) == classes[batch]).sum())
+    return Evaluation(loss / len(examples), right / len(examples))
+
+
+def _step(
+    network: Layer, optimizer: Optimizer, x: FloatArray, y: NDArray[np.integer[Any]]
+) -> Evaluation:
+    logits = network.forward(x)
+    loss = cross_entropy(logits, y)
+    network.backward(cross_entropy_backward(logits, y))
+    optimizer.step(network)
+    return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
+
+
+def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    order = rng.permutation(n)
+    for start in range(0, n, size):
+        yield order[start : start + size]
+
+
+def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    loss, accuracy = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return loss, accuracy
+
+
+def _door(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
+    examples, classes = as_float("x", x), np.asarray(y)
+    if examples.ndim < 2:
+        raise ValueError(f"x must have the axes (N, ...), got shape {examples.shape}")
+    if classes.shape != (len(examples),):
+        raise ValueError(
+            f"y must have shape ({len(examples)},), one class for each example of x, "
+            f"got shape {classes.shape}"
+        )
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"y must be integers, got dtype {classes.dtype}")
+    return examples, classes
+
+
+class _Bar:
+    """A progress bar where tqdm is installed; nothing where it is not, or is not wanted."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._bar: Any = None
+        if shown:
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, unit="batch")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, epoch: int, result: Evaluation) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix(epoch=epoch + 1, loss=f"{result.loss:.3f}", refresh=False)
+            self._bar.update()
