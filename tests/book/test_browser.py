@@ -74,6 +74,7 @@ def test_page_fits_and_is_accessible(opened: Opened, name: str) -> None:
     page = opened.goto(name)
     for size in (DESKTOP, PHONE):
         page.set_viewport_size(size)
+        page.wait_for_timeout(500)  # the theme looks for what scrolls now 300 ms after a resize
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
