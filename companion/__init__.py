@@ -18,7 +18,7 @@ from .gradcheck import (
 )
 from .im2col import col2im, im2col
 from .network import Layer, Sequential, he_normal
-from .optim import SGD, Adam
+from .optim import SGD, Adam, cosine_decay
 from .pool import (
     AvgPool2D,
     MaxPool2D,
@@ -65,6 +65,7 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv2d_backward",
+    "cosine_decay",
     "cross_entropy",
     "cross_entropy_backward",
     "dense",
