@@ -83,15 +83,18 @@ def conv2d(
            [-4., -4.]])
     """
     x, w, window = _door(x, w, stride, padding, dilation)
-    C, K = w.shape[2:]
+    K = w.shape[3]
     b = as_vector("b", np.zeros(K, w.dtype) if b is None else b, K, "output channel of w")
     x, w, b = one_dtype(x, w, b)
+    return _forward(x, w, b, window)
 
-    N, (Ho, Wo) = len(x), window.out_size
+
+def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
+    (N, _, _, C), K, (Ho, Wo) = x.shape, w.shape[3], window.out_size
     padded = window.pad(x)
     z = np.tile(b, (N * Ho * Wo, 1))
     for u, v, tap in window.taps():
-        met = padded[tap].reshape(N * Ho * Wo, C)
+        met = padded[tap].reshape(N * Ho * Wo, C)  # what entry (u, v) meets, one row an output
         z += met @ w[u, v]  # conv-forward: (N*Ho*Wo, C) @ (C, K) -> (N*Ho*Wo, K)
     return z.reshape(N, Ho, Wo, K)
 
@@ -148,17 +151,23 @@ def conv2d_backward(
            [24., 28.]]), array([4.]))
     """
     x, w, window = _door(x, w, stride, padding, dilation)
-    N, (Ho, Wo), (C, K) = len(x), window.out_size, w.shape[2:]
-    dz = as_gradient("dz", dz, (N, Ho, Wo, K), "conv2d's output for this x and w")
+    shape = (len(x), *window.out_size, w.shape[3])
+    dz = as_gradient("dz", dz, shape, "conv2d's output for this x and w")
     dz, x, w = one_dtype(dz, x, w)
+    return _backward(dz, x, w, window)
 
+
+def _backward(
+    dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    (N, Ho, Wo, K), C = dz.shape, x.shape[3]
     dz = dz.reshape(N * Ho * Wo, K)
     padded = window.pad(x)
     dx, dw = np.zeros_like(padded), np.empty_like(w)
     for u, v, tap in window.taps():
         met = padded[tap].reshape(N * Ho * Wo, C)
         dw[u, v] = met.T @ dz  # conv-dw: (C, N*Ho*Wo) @ (N*Ho*Wo, K) -> (C, K)
-        dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx: one (u, v) of its sum
+        dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx, the terms of (u, v)
     return window.crop(dx), dw, dz.sum(axis=0)  # conv-db
 
 

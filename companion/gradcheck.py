@@ -60,8 +60,8 @@ class ArgumentReport:
         verdict = "agrees" if self.ok else "WRONG "
         bends = f"; {_count(len(self.kinks), 'entry')} at a kink" if self.kinks else ""
         return (
-            f"{self.name}: {verdict} worst at {self.index}: gradient {self.analytic:.9g}, "
-            f"finite differences {self.numerical:.9g}, relative error {self.relative:.1e}{bends}"
+            f"{self.name}: {verdict} worst at {self.index}: gradient {self.analytic:.6g}, "
+            f"finite differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}"
         )
 
 

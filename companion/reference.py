@@ -78,6 +78,15 @@ def conv_forward(
     return z
 
 
+@equation("conv-sum-rule")
+def conv_sum_rule(dz: Array, dz_dtheta: Array) -> float:
+    """``dL/dtheta = sum_m dL/dz_m dz_m/dtheta``, over every place where theta is used."""
+    total = 0.0
+    for m in range(len(dz)):
+        total += float(dz[m] * dz_dtheta[m])
+    return total
+
+
 @equation("conv-dw")
 def conv_dw(
     dz: Array, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
