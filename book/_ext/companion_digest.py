@@ -14,12 +14,12 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 
-def digest(package: Path) -> str:
-    """Return a name for the package's files, Python and NumPy as they are now."""
+def digest(root: Path) -> str:
+    """Return a name for what notebooks run on: the package, the figures' style, Python, NumPy."""
     state = hashlib.sha256(f"{sys.version} {version('numpy')}".encode())
-    for path in sorted(package.rglob("*")):
+    for path in sorted([*root.glob("companion/**/*"), *root.glob("book/*.mplstyle")]):
         if path.is_file() and "__pycache__" not in path.parts:
-            state.update(path.relative_to(package).as_posix().encode() + b"\0")
+            state.update(path.relative_to(root).as_posix().encode() + b"\0")
             state.update(hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()[:16]
 
@@ -27,7 +27,7 @@ def digest(package: Path) -> str:
 def name_cache(app: Sphinx, config: Config) -> None:
     """Point jupyter-cache at the folder of the present state."""
     root = Path(app.srcdir)
-    cache = root / "_build" / ".jupyter_cache" / digest(root / "companion")
+    cache = root / "_build" / ".jupyter_cache" / digest(root)
     config.nb_execution_cache_path = str(cache)
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from browsing import DESKTOP, Opened
+from playwright.sync_api import (
+    Browser,
+    Error,
+    sync_playwright,
+)
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,3 +105,10 @@ def browser() -> Iterator[Browser]:
             missing(f"no Chromium could be started ({str(error).splitlines()[0]})")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, base: str) -> Iterator[Opened]:
+    """Give a tab of its own, ready to open pages of the book."""
+    with browser.new_context(viewport=DESKTOP, reduced_motion="reduce") as context:
+        yield Opened(context.new_page(), base)

@@ -4,51 +4,10 @@ Nothing asked of the network, nothing wrong in the console, all mathematics set,
 a phone, no violation found by axe-core.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
-
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
-
-
-class Opened:
-    """A page that notes what goes wrong in it."""
-
-    def __init__(self, page: Page, base: str) -> None:
-        self.page = page
-        self.base = base
-        self.wrong: list[str] = []
-        page.on("request", self._request)
-        page.on("requestfailed", lambda r: self.wrong.append(f"failed: {r.url}"))
-        page.on("response", lambda r: r.status >= 400 and self.wrong.append(f"{r.status}: {r.url}"))
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.wrong.append(f"uncaught: {error}"))
-
-    def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.base + "/", "data:", "blob:")):
-            self.wrong.append(f"asked for {request.url}")
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(f"{message.type}: {message.text}")
-
-    def goto(self, path: str) -> Page:
-        """Open a page of the book and wait until its mathematics is set and all is loaded."""
-        self.page.goto(f"{self.base}/{path}", wait_until="load")
-        if path == "index.html":  # a redirect
-            self.page.wait_for_url("**/intro.html")
-        self.page.wait_for_function("!window.MathJax || MathJax.startup?.promise.then(() => true)")
-        self.page.wait_for_load_state("networkidle")
-        return self.page
-
-
-@pytest.fixture
-def opened(browser: Browser, base: str) -> Iterator[Opened]:
-    with browser.new_context(viewport=DESKTOP, reduced_motion="reduce") as context:
-        yield Opened(context.new_page(), base)
+from browsing import DESKTOP, PHONE, Opened
+from playwright.sync_api import Page
 
 
 def overflowing(page: Page) -> list[str]:
