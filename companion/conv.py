@@ -226,13 +226,13 @@ class Conv2D(Layer):
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, K) of images (N, H, W, C)."""
         x = self._remember(as_float("x", x, "N H W C"))
-        w, b = self._params_like(x)
+        w, b = self._params_like(x, "w", "b")
         return conv2d(x, w, b, **self._settings())
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient dx (N, H, W, C); sets ``grads["w"]`` and ``grads["b"]``."""
         x = self._recall()
-        w, _ = self._params_like(x)
+        (w,) = self._params_like(x, "w")
         dx, dw, db = conv2d_backward(dz, x, w, **self._settings())
         self.grads = {"w": dw, "b": db}
         return dx

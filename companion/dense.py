@@ -137,12 +137,12 @@ class Dense(Layer):
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, O) of examples (N, I)."""
         x = self._remember(as_float("x", x, "N I"))
-        return dense(x, *self._params_like(x))
+        return dense(x, *self._params_like(x, "w", "b"))
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient dx (N, I); sets ``grads["w"]`` and ``grads["b"]``."""
         x = self._recall()
-        w, _ = self._params_like(x)
+        (w,) = self._params_like(x, "w")
         dx, dw, db = dense_backward(dz, x, w)
         self.grads = {"w": dw, "b": db}
         return dx

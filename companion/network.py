@@ -73,9 +73,9 @@ class Layer(ABC):
             raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
         return self._seen
 
-    def _params_like(self, x: FloatArray) -> list[FloatArray]:
-        """The parameters in the precision of ``x``."""
-        return [value.astype(x.dtype, copy=False) for value in self.params.values()]
+    def _params_like(self, x: FloatArray, *names: str) -> list[FloatArray]:
+        """The named parameters in the precision of ``x``."""
+        return [self.params[name].astype(x.dtype, copy=False) for name in names]
 
 
 def he_normal(
