@@ -287,6 +287,15 @@ def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     return tuple(array.astype(dtype, copy=False) for array in arrays)
 
 
+def as_generator(name: str, value: Any) -> np.random.Generator:
+    """A generator of random numbers; a fresh one for None."""
+    if value is None:
+        return np.random.default_rng()
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(f"{name} must be a numpy.random.Generator, got {value!r}")
+    return value
+
+
 def _is_sequence(value: Any) -> bool:
     return isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
