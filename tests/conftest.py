@@ -1,0 +1,31 @@
+"""What every test file shares: PyTorch where it is installed, and the worst errors of a run."""
+
+import importlib
+import os
+
+import closeness
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no clock: a failure is the code's, not the machine's.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch; its absence skips a test, or fails it where REQUIRE_TORCH=1 says it is expected."""
+    try:
+        module = importlib.import_module("torch")
+    except ImportError as error:
+        if os.environ.get("REQUIRE_TORCH") == "1":
+            pytest.fail(f"REQUIRE_TORCH=1, but PyTorch cannot be imported: {error}")
+        pytest.skip("PyTorch is not installed: no peer to compare with")
+    return module
+
+
+def pytest_terminal_summary(terminalreporter):
+    if closeness.WORST:
+        terminalreporter.section("worst errors")
+        for line in closeness.lines():
+            terminalreporter.write_line(line)

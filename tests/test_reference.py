@@ -1,0 +1,274 @@
+"""Every numbered equation, as the loops of companion.reference, against the fast code."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from closeness import assert_close
+from strategies import seeded_geometry
+
+import companion
+from companion import reference
+from companion.reference import EQUATIONS
+
+
+def windows(seed):
+    """A geometry, and its x, w, b and dz."""
+    case = seeded_geometry(1000 + seed)
+    return case, *case.arrays(seed)
+
+
+def pools(seed):
+    """The arguments of a pooling, and its x and dy."""
+    case = seeded_geometry(1000 + seed, pool=True)
+    return (case.kernel, case.stride, case.padding), case.pooling, *case.pool_arrays(seed)
+
+
+def rows(seed):
+    """Arrays (N, I), (I, O), (O,) and (N, O)."""
+    rng = np.random.default_rng(seed)
+    N, I, O = rng.integers(1, 6, 3)
+    return [rng.standard_normal(shape) for shape in ((N, I), (I, O), (O,), (N, O))]
+
+
+def conv_size(f, seed):
+    case, *_ = windows(seed)
+    counted = tuple(map(f, case.x_shape[1:3], case.kernel, *case.literal))
+    return companion.output_size(case.x_shape[1:3], case.kernel, **case.settings), counted
+
+
+def conv_forward(f, seed):
+    case, x, w, b, _ = windows(seed)
+    return companion.conv2d(x, w, b, **case.settings), f(x, w, b, *case.literal)
+
+
+def conv_dx(f, seed):
+    case, x, w, _, dz = windows(seed)
+    dx, _, _ = companion.conv2d_backward(dz, x, w, **case.settings)
+    return dx, f(dz, w, x.shape, *case.literal)
+
+
+def conv_dw(f, seed):
+    case, x, w, _, dz = windows(seed)
+    _, dw, _ = companion.conv2d_backward(dz, x, w, **case.settings)
+    return dw, f(dz, x, case.kernel, *case.literal)
+
+
+def conv_db(f, seed):
+    case, x, w, _, dz = windows(seed)
+    return companion.conv2d_backward(dz, x, w, **case.settings)[2], f(dz)
+
+
+def conv_sum_rule(f, seed):
+    """One weight, used at every position of every image: its gradient is that entry of dw."""
+    case, x, w, _, dz = windows(seed)
+    entry = tuple(n - 1 for n in w.shape)
+    only = np.zeros_like(w)
+    only[entry] = 1.0
+    slopes = companion.conv2d(x, only, **case.settings)
+    dw = companion.conv2d_backward(dz, x, w, **case.settings)[1]
+    return dw[entry], f(dz.ravel(), slopes.ravel())
+
+
+def conv_matrix(f, seed):
+    """Its product is the forward pass, that of its transpose the backward pass."""
+    case, x, w, _, dz = windows(seed)
+    T = f(w, x.shape, *case.literal)
+    dx, _, _ = companion.conv2d_backward(dz, x, w, **case.settings)
+    fast = companion.conv2d(x, w, **case.settings), dx
+    literal = (x.reshape(len(x), -1) @ T.T).reshape(dz.shape), dz.reshape(len(x), -1) @ T
+    return np.append(*fast), np.append(*literal)
+
+
+def im2col_patches(f, seed):
+    case, x, *_ = windows(seed)
+    return companion.im2col(x, case.kernel, **case.settings), f(x, case.kernel, *case.literal)
+
+
+def im2col_back(f, seed):
+    case, x, *_ = windows(seed)
+    cols = companion.im2col(x, case.kernel, **case.settings) + 1.0
+    fast = companion.col2im(cols, x.shape, case.kernel, **case.settings)
+    return fast, f(cols, x.shape, case.kernel, *case.literal)
+
+
+def relu_forward(f, seed):
+    x, *_ = rows(seed)
+    return companion.relu(x), f(x)
+
+
+def relu_backward(f, seed):
+    _, _, _, z = rows(seed)
+    da = np.random.default_rng(seed).standard_normal(z.shape)
+    return companion.relu_backward(da, z), f(da, z)
+
+
+def pool_max(f, seed):
+    geometry, options, x, _ = pools(seed)
+    return companion.max_pool2d(x, geometry[0], **options), f(x, *geometry)
+
+
+def pool_max_backward(f, seed):
+    geometry, options, x, dy = pools(seed)
+    x = x.round()
+    return companion.max_pool2d_backward(dy, x, geometry[0], **options), f(dy, x, *geometry)
+
+
+def pool_avg(f, seed):
+    geometry, options, x, _ = pools(seed)
+    count = bool(seed % 2)
+    fast = companion.avg_pool2d(x, geometry[0], **options, count_include_pad=count)
+    return fast, f(x, *geometry, count)
+
+
+def pool_avg_backward(f, seed):
+    geometry, options, x, dy = pools(seed)
+    count = bool(seed % 2)
+    fast = companion.avg_pool2d_backward(dy, x, geometry[0], **options, count_include_pad=count)
+    return fast, f(dy, x.shape, *geometry, count)
+
+
+def dense_forward(f, seed):
+    x, w, b, _ = rows(seed)
+    return companion.dense(x, w, b), f(x, w, b)
+
+
+def dense_dx(f, seed):
+    x, w, _, dz = rows(seed)
+    return companion.dense_backward(dz, x, w)[0], f(dz, w)
+
+
+def dense_dw(f, seed):
+    x, w, _, dz = rows(seed)
+    return companion.dense_backward(dz, x, w)[1], f(dz, x)
+
+
+def dense_db(f, seed):
+    x, w, _, dz = rows(seed)
+    return companion.dense_backward(dz, x, w)[2], f(dz)
+
+
+def softmax_forward(f, seed):
+    z, *_ = rows(seed)
+    return companion.softmax(z), f(z)
+
+
+def softmax_log(f, seed):
+    z, *_ = rows(seed)
+    return companion.log_softmax(z), f(z)
+
+
+def softmax_backward(f, seed):
+    z, *_ = rows(seed)
+    a, da = companion.softmax(z), np.cos(z)
+    return companion.softmax_backward(da, a), f(da, a)
+
+
+def soft_labels(z, seed):
+    return np.random.default_rng(seed).dirichlet(np.ones(z.shape[1]), len(z))
+
+
+def softmax_loss(f, seed):
+    z, *_ = rows(seed)
+    y = soft_labels(z, seed)
+    return companion.cross_entropy(z, y), f(z, y)
+
+
+def softmax_fused(f, seed):
+    z, *_ = rows(seed)
+    y = soft_labels(z, seed)
+    return companion.cross_entropy_backward(z, y), f(z, y)
+
+
+def gradcheck_central(f, seed):
+    x, *_ = rows(seed)
+    step = 2.0**-10
+
+    def cube(x):
+        return float((x**3).sum())
+
+    return companion.numerical_gradient(cube, x, step=step), f(cube, x, step)
+
+
+def gradcheck_adjoint(f, seed):
+    _, A, _, _ = rows(seed)
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal(A.shape[1]), rng.standard_normal(A.shape[0])
+    report = companion.check_adjoint(lambda x: A @ x, lambda y: A.T @ y, x, y)
+    return (report.left, report.right), f(A, x, y)
+
+
+COMPARISONS = {
+    "conv-size": conv_size,
+    "conv-forward": conv_forward,
+    "conv-dx": conv_dx,
+    "conv-dx-correlation": conv_dx,
+    "conv-dw": conv_dw,
+    "conv-dw-correlation": conv_dw,
+    "conv-db": conv_db,
+    "conv-sum-rule": conv_sum_rule,
+    "conv-matrix": conv_matrix,
+    "im2col-patches": im2col_patches,
+    "im2col-back": im2col_back,
+    "relu-forward": relu_forward,
+    "relu-backward": relu_backward,
+    "pool-max": pool_max,
+    "pool-max-backward": pool_max_backward,
+    "pool-avg": pool_avg,
+    "pool-avg-backward": pool_avg_backward,
+    "dense-forward": dense_forward,
+    "dense-dx": dense_dx,
+    "dense-dw": dense_dw,
+    "dense-db": dense_db,
+    "softmax-forward": softmax_forward,
+    "softmax-log": softmax_log,
+    "softmax-backward": softmax_backward,
+    "softmax-loss": softmax_loss,
+    "softmax-fused": softmax_fused,
+    "gradcheck-central": gradcheck_central,
+    "gradcheck-adjoint": gradcheck_adjoint,
+}
+
+
+def test_every_equation_is_compared():
+    assert sorted(COMPARISONS) == sorted(EQUATIONS)
+
+
+@pytest.mark.parametrize("label", sorted(COMPARISONS))
+def test_equation_is_what_the_fast_code_computes(label):
+    for seed in range(30):
+        fast, literal = COMPARISONS[label](EQUATIONS[label], seed)
+        assert_close(f"equation {label}", fast, literal)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_gather_and_correlation_are_the_same_sum(seed):
+    """Where padding exceeds the kernel, the correlation crops instead of padding."""
+    case, _, w, _, dz = windows(seed)
+    arguments = dz, w, case.x_shape, *case.literal
+    assert_close(
+        "conv-dx-correlation: conv-dx",
+        reference.conv_dx_correlation(*arguments),
+        reference.conv_dx(*arguments),
+    )
+
+
+def test_both_branches_of_the_correlation_are_met():
+    cropped = [
+        low > d * (k - 1)
+        for case in (windows(seed)[0] for seed in range(30))
+        for k, (low, _), d in zip(case.kernel, case.padding, case.dilation, strict=True)
+    ]
+    assert 5 < sum(cropped) < len(cropped) - 5
+
+
+def test_the_code_names_equations_that_exist():
+    """A comment or docstring that points to an equation points to one of the registry."""
+    package = Path(companion.__file__).parent
+    chapters = "|".join(sorted({label.split("-")[0] for label in EQUATIONS}))
+    for path in sorted(package.glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        cited = re.findall(rf"[Ee]quations? ((?:{chapters})-[a-z-]+)", text)
+        cited += re.findall(rf"# ((?:{chapters})-[a-z-]+)", text)
+        assert set(cited) <= set(EQUATIONS), f"{path.name}: {set(cited) - set(EQUATIONS)}"
