@@ -57,10 +57,11 @@ class ArgumentReport:
     kinks: tuple[Index, ...]
 
     def __str__(self) -> str:
-        verdict = "agrees" if self.ok else "WRONG "
         bends = f"; {_count(len(self.kinks), 'entry')} at a kink" if self.kinks else ""
+        if self.ok:
+            return f"{self.name}: agrees, relative error at most {self.relative:.1e}{bends}"
         return (
-            f"{self.name}: {verdict} worst at {self.index}: gradient {self.analytic:.6g}, "
+            f"{self.name}: WRONG, most at {self.index}: gradient {self.analytic:.6g}, "
             f"finite differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}"
         )
 
