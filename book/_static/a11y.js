@@ -15,12 +15,12 @@ document.addEventListener("DOMContentLoaded", () => {
 // A formula wider than the page scrolls in its own box: the keyboard must reach that box.
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  const boxes = [...document.querySelectorAll("div.math mjx-container, span.math")];
-  const name = (box) => {
+  const mark = (box) => {
     const wide = box.scrollWidth > box.clientWidth + 1;
+    box.classList.toggle("wide", wide);
     for (const [key, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", "Wide formula"]])
       wide ? box.setAttribute(key, value) : box.removeAttribute(key);
   };
-  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => name(target)));
-  boxes.forEach((box) => watch.observe(box));
+  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => mark(target)));
+  document.querySelectorAll("div.math mjx-container, span.math").forEach((box) => watch.observe(box));
 });
