@@ -112,7 +112,8 @@ class ConvExplorer(Explorer):
         Ho, Wo = out_size
         if self.dz is None:
             i, j = np.indices(out_size)
-            return GRADIENTS[(2 * i + 3 * j + i * i * j) % 5]
+            example: FloatArray = GRADIENTS[(2 * i + 3 * j + i * i * j) % 5]
+            return example
         top_left = self.dz[:Ho, :Wo]
         return top_left if top_left.shape == out_size else None
 

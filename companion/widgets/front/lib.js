@@ -83,7 +83,7 @@ function grid(name, caption, values, { origin = 0, size = shape(values), onPoint
     return made;
   });
   const table = h("table", { "data-grid": name, "aria-label": caption }, h("thead", {}, head), body);
-  const node = h("figure", {}, h("figcaption", { "aria-hidden": "true" }, caption), table);
+  const node = h("div", {}, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), table);
   const at = ([r, c]) => cells[r - origin][c - origin];
 
   if (onPoint) {
