@@ -10,6 +10,8 @@ document.addEventListener("DOMContentLoaded", () => {
   sidebar?.setAttribute("aria-label", "Book");
   // docutils gives the entries of a bibliography a role that a list may not hold.
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+  // The empty corner of a table heads nothing.
+  for (const corner of document.querySelectorAll("th")) if (!corner.textContent.trim()) corner.setAttribute("role", "cell");
 });
 
 // A formula wider than the page scrolls in its own box: the keyboard must reach that box.
