@@ -222,8 +222,8 @@ def explore_conv(
         )
     given = {"stride": stride, "padding": padding, "dilation": dilation}
     settings: Settings = {s.name: _within(s, given[s.name]) for s in GEOMETRY}
-    if kernel is None:
-        settings["kernel_size"] = _within(KERNEL_SIZE, 3 if kernel_size is None else kernel_size)
+    size = 3 if kernel_size is None else kernel_size
+    settings["kernel_size"] = None if kernel is not None else _within(KERNEL_SIZE, size)
     settings["mode"] = mode
 
     explorer = ConvExplorer(image, kernel, gradient, settings)

@@ -59,13 +59,25 @@ class LiveExplorer(anywidget.AnyWidget):
         return {**data, "text/html": self._explorer.html(self.settings())}, metadata
 
 
+class _KernelSize(t.Int):  # type: ignore[type-arg]
+    """A size of the example kernel; None, and nothing else, beside the reader's own."""
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        own = obj._explorer.w
+        if own is None:
+            return super().validate(obj, value)
+        if value is not None:
+            raise t.TraitError(f"kernel_size is fixed by w, of shape {own.shape}, got {value!r}")
+        return None
+
+
 class ConvWidget(LiveExplorer):
     """The live convolution explorer; see :func:`companion.widgets.explore_conv`.
 
     Attributes
     ----------
     kernel_size : int, 1 to 5, or None
-        Rows and columns of the example kernel; None, and fixed, where the reader gave one.
+        Rows and columns of the example kernel; None where the reader gave one.
     stride : int, 1 to 3
     padding : int, 0 to 2
     dilation : int, 1 or 2
@@ -78,7 +90,7 @@ class ConvWidget(LiveExplorer):
     """
 
     _esm = script("conv") + _EXPORT
-    kernel_size = t.Int(None, allow_none=True, **_limits(KERNEL_SIZE)).tag(sync=True)
+    kernel_size = _KernelSize(KERNEL_SIZE.low, **_limits(KERNEL_SIZE)).tag(sync=True)
     stride = t.Int(**_limits(STRIDE)).tag(sync=True)
     padding = t.Int(**_limits(PADDING)).tag(sync=True)
     dilation = t.Int(**_limits(DILATION)).tag(sync=True)
@@ -98,13 +110,3 @@ class ConvWidget(LiveExplorer):
         if table is None:
             return cell
         return [min(max(at, 0), n - 1) for at, n in zip(cell, np.shape(table), strict=True)]
-
-    @t.validate("kernel_size")
-    def _only_of_ours(self, proposal: Any) -> int | None:
-        size: int | None = proposal["value"]
-        own = self._explorer.w
-        if own is None and size is None:
-            raise t.TraitError("kernel_size must be an integer from 1 to 5, got None")
-        if own is not None and size is not None:
-            raise t.TraitError(f"kernel_size is fixed by w, of shape {own.shape}; got {size!r}")
-        return size
