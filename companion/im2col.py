@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .shapes import FloatArray, Padding, Size, Window, as_float, as_int
+from .shapes import FloatArray, Padding, Size, Window, as_float, as_pair, as_sizes
 
 
 def im2col(
@@ -106,16 +106,17 @@ def col2im(
     array([[1., 2., 1.],
            [1., 2., 1.]])
     """
-    if len(tuple(input_shape)) != 4:
-        raise ValueError(f"input_shape must be (N, H, W, C), got {tuple(input_shape)}")
-    N, H, W, C = (as_int("input_shape", size, minimum=0) for size in input_shape)
+    sizes = as_sizes("input_shape", input_shape)
+    if len(sizes) != 4:
+        raise ValueError(f"input_shape must be (N, H, W, C), got {sizes}")
+    N, (H, W), C = sizes[0], as_pair("input_shape", sizes[1:3]), sizes[3]
     window = Window.over((H, W), kernel_size, stride=stride, padding=padding, dilation=dilation)
     (Ho, Wo), (kh, kw) = window.out_size, window.kernel_size
     cols = as_float("cols", cols, "N*Ho*Wo kh*kw*C")
     if cols.shape != (N * Ho * Wo, kh * kw * C):
         raise ValueError(
             f"cols must have shape {(N * Ho * Wo, kh * kw * C)} (N*Ho*Wo, kh*kw*C) for "
-            f"input_shape {tuple(input_shape)} and kernel_size {kernel_size!r}, "
+            f"input_shape {sizes} and kernel_size {kernel_size!r}, "
             f"got shape {cols.shape}"
         )
     patches = cols.reshape(N, Ho, Wo, kh, kw, C)

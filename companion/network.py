@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_float, as_int
+from .shapes import FloatArray, as_float, as_generator, as_int, as_sizes
 
 
 class Layer(ABC):
@@ -98,8 +98,8 @@ def he_normal(
 
     Raises
     ------
-    TypeError
-        If ``rng`` is not a generator.
+    TypeError, ValueError
+        If ``shape`` is no shape, ``fan_in`` no integer of at least 1, or ``rng`` no generator.
 
     Notes
     -----
@@ -110,11 +110,8 @@ def he_normal(
     >>> print(f"{he_normal((500, 20), 500, np.random.default_rng(0)).var():.4f}")
     0.0040
     """
-    if rng is None:
-        rng = np.random.default_rng()
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
-    return rng.normal(0.0, np.sqrt(2 / fan_in), shape)
+    deviation = np.sqrt(2 / as_int("fan_in", fan_in))
+    return as_generator("rng", rng).normal(0.0, deviation, as_sizes("shape", shape))
 
 
 class Sequential(Layer):
@@ -149,6 +146,8 @@ class Sequential(Layer):
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
+        if not isinstance(layers, Sequence):
+            raise TypeError(f"layers must be a list of layers, got {layers!r}")
         self.layers = list(layers)
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
@@ -156,6 +155,11 @@ class Sequential(Layer):
             for part in ("forward", "backward", "params", "grads"):
                 if isinstance(layer, type) or not hasattr(layer, part):
                     raise TypeError(f"layers[{position}] must be a layer, got {layer!r}")
+            if any(layer is earlier for earlier in self.layers[:position]):
+                raise ValueError(
+                    f"layers[{position}] must be a layer of its own, got {layer!r} a second time: "
+                    "a layer remembers one input only"
+                )
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output of the last layer."""
@@ -196,10 +200,22 @@ class Sequential(Layer):
             Inputs of the first layer.
         batch_size : int
             Examples in one forward pass. Default 256.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``x`` does not fit the first layer, or the last one does not give logits (N, K).
         """
         x, size = as_float("x", x), as_int("batch_size", batch_size)
+        if x.ndim < 1:
+            raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
         starts = range(0, max(len(x), 1), size)
-        return np.concatenate([self.forward(x[i : i + size]).argmax(axis=1) for i in starts])
+        logits = [
+            as_float("the last layer's output", self.forward(x[i : i + size]), "N K")
+            for i in starts
+        ]
+        classes: NDArray[np.intp] = np.concatenate(logits).argmax(axis=1)
+        return classes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all."""

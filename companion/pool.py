@@ -17,6 +17,7 @@ from .shapes import (
     Padding,
     Size,
     Window,
+    as_bool,
     as_float,
     as_gradient,
     as_pair,
@@ -323,7 +324,7 @@ class AvgPool2D(_Pooling):
         count_include_pad: bool = False,
     ) -> None:
         super().__init__(kernel_size, stride=stride, padding=padding)
-        self.count_include_pad = count_include_pad
+        self.count_include_pad = as_bool("count_include_pad", count_include_pad)
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
@@ -354,7 +355,7 @@ def _exists(window: Window) -> NDArray[np.bool_]:
 
 def _counts(window: Window, count_include_pad: bool) -> FloatArray:
     """How many values each window's average is taken over, (1, Ho, Wo, 1)."""
-    if count_include_pad:
+    if as_bool("count_include_pad", count_include_pad):
         kh, kw = window.kernel_size
         return np.full((1, *window.out_size, 1), float(kh * kw))
     exists = _exists(window).astype(np.float64)

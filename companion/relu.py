@@ -99,4 +99,5 @@ class ReLU(Layer):
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """``dz`` where the input was positive, zero elsewhere."""
-        return relu_backward(dz, self._recall())
+        z = self._recall()
+        return relu_backward(as_gradient("dz", dz, z.shape, "the input"), z)

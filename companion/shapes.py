@@ -89,11 +89,11 @@ class Window:
         ]
         for name, axis in zip(_AXES, axes, strict=True):
             if axis.size < 1:
-                raise ValueError(f"the input must have at least one of its {name}, got {axis.size}")
+                raise ValueError(f"x must have {name}: at least 1, got {axis.size}")
             if axis.extent > axis.padded:
                 raise ValueError(
                     f"kernel_size {kernel_size!r} with dilation {dilation!r} covers {axis.extent} "
-                    f"{name}, but the input has only {axis.padded} "
+                    f"{name}, but x has only {axis.padded} "
                     f"({axis.size} and padding {axis.low} + {axis.high})"
                 )
         return cls(*axes)
@@ -196,7 +196,7 @@ def resolve_padding(
             return rows, columns
         raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
     sides: Any = padding if _is_sequence(padding) else (padding, padding)
-    if len(sides) != 2:
+    if len(sides) != 2 or _is_sequence(sides[0]) != _is_sequence(sides[1]):
         raise ValueError(
             "padding must be an integer, (h, w) or ((top, bottom), (left, right)), "
             f"got {_plain(padding)}"
@@ -226,6 +226,13 @@ def as_pair(name: str, value: Any, *, minimum: int = 1) -> tuple[int, int]:
     return as_int(name, h, minimum=minimum), as_int(name, w, minimum=minimum)
 
 
+def as_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """A tuple of integers of at least 0, such as an array's shape."""
+    if not _is_sequence(value):
+        raise TypeError(f"{name} must be a tuple of integers, got {value!r}")
+    return tuple(as_int(name, size, minimum=0) for size in value)
+
+
 def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     """An integer of at least ``minimum``; neither a float nor a boolean will do."""
     try:
@@ -239,15 +246,27 @@ def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     return number
 
 
+def as_bool(name: str, value: Any) -> bool:
+    """A boolean: what is only true in a manner of speaking, such as ``"no"``, will not do."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    """``value`` as an array of any kind."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+
+
 def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray:
     """``value`` as an array of float32 or float64 with the named axes, such as ``"N H W C"``.
 
     Integers and booleans become float64. The result may share memory with ``value``.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    array = as_array(name, value)
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
     elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_float, as_gradient, one_dtype
+from .shapes import FloatArray, as_array, as_float, as_gradient, one_dtype
 
 _ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
 
@@ -205,7 +205,7 @@ def _shifted(z: ArrayLike) -> FloatArray:
 def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
     """Labels of either kind as one distribution over the classes in each row, (N, K)."""
     N, K = _last_axis("z", z).shape
-    given = np.asarray(labels)
+    given = as_array("labels", labels)
     if given.shape == (N,) and (given.dtype.kind in "iu" or N == 0):
         return _one_hot(given.astype(np.intp), K, z.dtype)
     if given.ndim == 1 and given.dtype.kind not in "iu":
