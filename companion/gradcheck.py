@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_float, as_gradient
+from .shapes import FloatArray, as_float, as_generator, as_gradient
 
 Index = tuple[int, ...]
 
@@ -131,7 +131,7 @@ def numerical_gradient(
     Raises
     ------
     TypeError, ValueError
-        If ``f`` does not return one number, or ``step`` is not above zero.
+        If ``f`` does not return one number, or ``step`` is not above zero or too small to tell.
 
     Notes
     -----
@@ -212,15 +212,16 @@ def check_gradient(
     names = [f"argument {i}" for i in range(len(arguments))] if names is None else list(names)
     if len(names) != len(arguments):
         raise ValueError(f"names must name {len(arguments)} arguments, got {names!r}")
+    _check_above("rtol", rtol)
     points = [
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
-    z = np.asarray(forward(*points))
+    z = np.asarray(forward(*_copies(points)))
     if cotangent is None:
-        cotangent = (np.random.default_rng(0) if rng is None else rng).standard_normal(z.shape)
+        cotangent = _repeatable(rng).standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
 
-    gradients = backward(dz, *points)
+    gradients = backward(*_copies([dz, *points]))
     if not isinstance(gradients, tuple | list):
         gradients = (gradients,)
     if len(gradients) != len(points):
@@ -234,7 +235,7 @@ def check_gradient(
         x = points[position]
 
         def loss(nudged: FloatArray, position: int = position) -> float:
-            replaced = [*points[:position], nudged, *points[position + 1 :]]
+            replaced = _copies([*points[:position], nudged, *points[position + 1 :]])
             return float((dz * np.asarray(forward(*replaced))).sum())
 
         analytic = as_gradient(f"the gradient of {name}", gradient, x.shape, name)
@@ -293,11 +294,12 @@ def check_adjoint(
     True
     """
     x = as_float("x", x).astype(np.float64)
-    ax = np.asarray(forward(x))
+    _check_above("rtol", rtol)
+    ax = np.asarray(forward(x.copy()))
     if y is None:
-        y = (np.random.default_rng(0) if rng is None else rng).standard_normal(ax.shape)
+        y = _repeatable(rng).standard_normal(ax.shape)
     y = as_gradient("y", y, ax.shape, "forward(x)").astype(np.float64)
-    aty = as_gradient("backward(y)", backward(y), x.shape, "x")
+    aty = as_gradient("backward(y)", backward(y.copy()), x.shape, "x")
     left, right = float((ax * y).sum()), float((x * aty).sum())  # gradcheck-adjoint
     size = float(np.abs(ax * y).sum() + np.abs(x * aty).sum())
     relative = abs(left - right) / size if size else abs(left - right)
@@ -307,10 +309,26 @@ def check_adjoint(
     return report
 
 
+def _copies(arrays: Sequence[FloatArray]) -> list[FloatArray]:
+    """What a function under test may write into, as its authors may not have noticed."""
+    return [array.copy() for array in arrays]
+
+
+def _repeatable(rng: np.random.Generator | None) -> np.random.Generator:
+    return np.random.default_rng(0) if rng is None else as_generator("rng", rng)
+
+
+def _check_above(name: str, value: float) -> None:
+    if not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} must be above zero and finite, got {value!r}")
+
+
 def _steps(x: FloatArray, step: float | None) -> Iterator[tuple[Index, float]]:
     """Every index of ``x`` with its nudge."""
-    if step is not None and not step > 0:
-        raise ValueError(f"step must be above zero, got {step!r}")
+    if step is not None:
+        _check_above("step", step)
     default = float(np.finfo(x.dtype).eps) ** (1 / 3)
     for index in np.ndindex(x.shape):
         yield index, step or default * max(1.0, abs(float(x[index])))
@@ -326,7 +344,10 @@ def _at(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, nudge: float
 
 
 def _central(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, h: float) -> float:
-    return (_at(f, x, index, h) - _at(f, x, index, -h)) / _width(x, index, h)  # gradcheck-central
+    width = _width(x, index, h)
+    if width == 0:
+        raise ValueError(f"step must be large enough to change x{list(index)}, got {h!r}")
+    return (_at(f, x, index, h) - _at(f, x, index, -h)) / width  # gradcheck-central
 
 
 def _width(x: FloatArray, index: Index, h: float) -> float:
