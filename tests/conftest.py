@@ -21,6 +21,7 @@ def torch():
         if os.environ.get("REQUIRE_TORCH") == "1":
             pytest.fail(f"REQUIRE_TORCH=1, but PyTorch cannot be imported: {error}")
         pytest.skip("PyTorch is not installed: no peer to compare with")
+    module.set_num_threads(1)  # the arrays are small
     return module
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from closeness import assert_close
 from hypothesis import given, settings
+from peers import torch_conv2d
 from strategies import geometries, seeded_geometry
 
 from companion import Conv2D, check_gradient, conv2d, conv2d_backward, numerical_gradient, reference
@@ -74,25 +75,11 @@ def test_adjoint_identity(case):
 @every_case
 def test_against_pytorch(case, torch):
     x, w, b, dz = case.arrays()
-    leaves = [
-        torch.tensor(a.copy(), dtype=torch.float64, requires_grad=True)
-        for a in (x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), b)
-    ]
-    (top, bottom), (left, right) = case.padding
-    padded = torch.nn.functional.pad(leaves[0], (left, right, top, bottom))
-    z = torch.nn.functional.conv2d(
-        padded, leaves[1], leaves[2], stride=case.stride, dilation=case.dilation
-    )
-    z.backward(torch.tensor(dz.transpose(0, 3, 1, 2).copy()))
-    tx, tw, tb = (leaf.grad.numpy() for leaf in leaves)
+    z, tx, tw, tb = torch_conv2d(x, w, b, dz, **case.settings)
     dx, dw, db = conv2d_backward(dz, x, w, **case.settings)
-    assert_close(
-        "conv2d: PyTorch",
-        conv2d(x, w, b, **case.settings),
-        z.detach().numpy().transpose(0, 2, 3, 1),
-    )
-    assert_close("conv2d dx: PyTorch", dx, tx.transpose(0, 2, 3, 1))
-    assert_close("conv2d dw: PyTorch", dw, tw.transpose(2, 3, 1, 0))
+    assert_close("conv2d: PyTorch", conv2d(x, w, b, **case.settings), z)
+    assert_close("conv2d dx: PyTorch", dx, tx)
+    assert_close("conv2d dw: PyTorch", dw, tw)
     assert_close("conv2d db: PyTorch", db, tb)
 
 
