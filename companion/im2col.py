@@ -1,7 +1,7 @@
 """Patches as the rows of a matrix, and the way back.
 
-Chapter ``im2col``; equations im2col-patches, im2col-back and im2col-adjoint. The two functions are
-each other's transpose: where one copies, the other adds.
+Chapter ``im2col``; equations im2col-patches and im2col-back. The two functions are each
+other's transpose: where one copies, the other adds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .shapes import FloatArray, Padding, Size, Window, as_float, as_pair, as_sizes
+from .shapes import FloatArray, Padding, Size, Window, as_float, as_pair, as_sizes, nan_is_an_answer
 
 
 def im2col(
@@ -66,6 +66,7 @@ def im2col(
     return cols.reshape(N * Ho * Wo, kh * kw * C)
 
 
+@nan_is_an_answer
 def col2im(
     cols: ArrayLike,
     input_shape: Sequence[int],
