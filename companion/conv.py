@@ -24,6 +24,7 @@ from .shapes import (
     as_pair,
     as_vector,
     check_padding,
+    nan_is_an_answer,
     one_dtype,
 )
 
@@ -36,6 +37,7 @@ class Settings(TypedDict):
     dilation: Size
 
 
+@nan_is_an_answer
 def conv2d(
     x: ArrayLike,
     w: ArrayLike,
@@ -99,6 +101,7 @@ def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> Flo
     return z.reshape(N, Ho, Wo, K)
 
 
+@nan_is_an_answer
 def conv2d_backward(
     dz: ArrayLike,
     x: ArrayLike,

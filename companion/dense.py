@@ -9,9 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .network import Layer, he_normal
-from .shapes import FloatArray, as_float, as_gradient, as_int, as_vector, one_dtype
+from .shapes import (
+    FloatArray,
+    as_float,
+    as_gradient,
+    as_int,
+    as_vector,
+    nan_is_an_answer,
+    one_dtype,
+)
 
 
+@nan_is_an_answer
 def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
     """Every output as a weighted sum of every input.
 
@@ -48,6 +57,7 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
     return x @ w + b  # dense-forward: (N, I) @ (I, O) + (O,) -> (N, O)
 
 
+@nan_is_an_answer
 def dense_backward(
     dz: ArrayLike, x: ArrayLike, w: ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -22,6 +22,7 @@ from .shapes import (
     as_gradient,
     as_pair,
     check_padding,
+    nan_is_an_answer,
     one_dtype,
 )
 
@@ -70,6 +71,7 @@ def max_pool2d(
     return y
 
 
+@nan_is_an_answer
 def max_pool2d_backward(
     dy: ArrayLike,
     x: ArrayLike,
@@ -125,6 +127,7 @@ def max_pool2d_backward(
     return window.crop(dx)
 
 
+@nan_is_an_answer
 def avg_pool2d(
     x: ArrayLike,
     kernel_size: Size,
@@ -176,6 +179,7 @@ def avg_pool2d(
     return total / _counts(window, count_include_pad).astype(x.dtype)  # pool-avg
 
 
+@nan_is_an_answer
 def avg_pool2d_backward(
     dy: ArrayLike,
     x: ArrayLike,

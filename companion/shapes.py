@@ -6,10 +6,11 @@ Chapters ``notation`` and ``conv``; equation conv-size. Every layer that slides 
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Size: TypeAlias = int | tuple[int, int]
 Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | str
 ResolvedPadding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AXES: tuple[Literal["rows"], Literal["columns"]] = ("rows", "columns")
 
@@ -298,6 +300,17 @@ def as_gradient(name: str, value: ArrayLike, shape: tuple[int, ...], of: str) ->
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape} of {of}, got shape {array.shape}")
     return array
+
+
+def nan_is_an_answer(function: Function) -> Function:
+    """Let ``inf - inf`` and ``0 * inf`` be NaN, as the equations say, without a warning."""
+
+    @functools.wraps(function)
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        with np.errstate(invalid="ignore"):
+            return function(*args, **kwargs)
+
+    return cast("Function", quiet)
 
 
 def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_array, as_float, as_gradient, one_dtype
+from .shapes import FloatArray, as_array, as_float, as_gradient, nan_is_an_answer, one_dtype
 
 _ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
 
@@ -78,6 +78,7 @@ def log_softmax(z: ArrayLike) -> FloatArray:
     return log_a
 
 
+@nan_is_an_answer
 def softmax_backward(da: ArrayLike, a: ArrayLike) -> FloatArray:
     """Gradient with respect to the logits, from that with respect to the probabilities.
 
@@ -194,11 +195,11 @@ def _last_axis(name: str, value: ArrayLike) -> FloatArray:
     return array
 
 
+@nan_is_an_answer
 def _shifted(z: ArrayLike) -> FloatArray:
     """Logits less the largest of their row, which changes no probability and cannot overflow."""
     z = _last_axis("z", z)
-    with np.errstate(invalid="ignore"):  # inf - inf is the NaN that such a row deserves
-        shifted: FloatArray = z - z.max(axis=-1, keepdims=True)
+    shifted: FloatArray = z - z.max(axis=-1, keepdims=True)
     return shifted
 
 
