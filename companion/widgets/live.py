@@ -65,10 +65,10 @@ class _KernelSize(t.Int):  # type: ignore[type-arg]
     def validate(self, obj: Any, value: Any) -> int | None:
         own = obj._explorer.w
         if own is None:
-            return super().validate(obj, value)
-        if value is not None:
+            value = super().validate(obj, value)
+        elif value is not None:
             raise t.TraitError(f"kernel_size is fixed by w, of shape {own.shape}, got {value!r}")
-        return None
+        return value  # type: ignore[no-any-return]
 
 
 class ConvWidget(LiveExplorer):
