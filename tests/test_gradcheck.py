@@ -1,0 +1,550 @@
+"""The checks of gradients: they accept what is right, and find what is wrong and where."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from closeness import assert_close
+from hypothesis import given
+from hypothesis import strategies as st
+
+from companion import (
+    Conv2D,
+    Dense,
+    Flatten,
+    GradientError,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    avg_pool2d,
+    avg_pool2d_backward,
+    check_adjoint,
+    check_gradient,
+    col2im,
+    conv2d,
+    conv2d_backward,
+    dense,
+    dense_backward,
+    im2col,
+    max_pool2d,
+    max_pool2d_backward,
+    numerical_gradient,
+    relu,
+    relu_backward,
+    softmax,
+    softmax_backward,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+rng = np.random.default_rng(0)
+X, W, B = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((2, 3, 3, 4)), rng.normal(size=4)
+SETTINGS = {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2)}
+
+
+def conv_forward(x, w, b):
+    return conv2d(x, w, b, **SETTINGS)
+
+
+def conv_backward(dz, x, w, _b):
+    return conv2d_backward(dz, x, w, **SETTINGS)
+
+
+# --- numerical_gradient ---------------------------------------------------------------------------
+
+
+@given(st.integers(0, 999), st.sampled_from([1e-6, 1.0, 1e6]))
+def test_differences_of_a_known_function(seed, scale):
+    x = scale * np.random.default_rng(seed).standard_normal((2, 3))
+    slopes = numerical_gradient(lambda x: (np.sin(x / scale) * scale).sum(), x)
+    if scale >= 1:
+        np.testing.assert_allclose(slopes, np.cos(x / scale), atol=1e-9)
+    else:  # the step is then longer than the function's waves
+        assert slopes.shape == x.shape
+
+
+def test_differences_keep_shape_and_precision():
+    x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+    slopes = numerical_gradient(lambda x: (x**3).sum(), x)
+    assert slopes.dtype == np.float32
+    np.testing.assert_allclose(slopes, 3 * x**2, atol=2e-4)
+    assert numerical_gradient(lambda x: float(x**2), 3.0) == pytest.approx(6, abs=1e-8)
+    assert numerical_gradient(lambda x: x.sum(), np.ones((0, 3))).shape == (0, 3)
+
+
+def test_integers_are_nudged_as_double():
+    slopes = numerical_gradient(lambda x: (x**2).sum(), [1, 2])
+    np.testing.assert_allclose(slopes, [2, 4], rtol=1e-9)
+
+
+def test_the_step_is_the_one_given():
+    seen = []
+
+    def f(x):
+        seen.append(float(x[0]))
+        return x[0]
+
+    numerical_gradient(f, [1.0], step=0.25)
+    assert sorted(seen) == [0.75, 1.25]
+    seen.clear()
+    numerical_gradient(f, [1000.0])  # longer for a larger number
+    h = 1000 * np.finfo(float).eps ** (1 / 3)
+    assert sorted(seen) == pytest.approx([1000 - h, 1000 + h], rel=1e-15)
+
+
+def test_the_step_is_measured_as_it_was_rounded():
+    """In single precision 1000.1 + 0.01 is not what it says; the quotient knows."""
+    slopes = numerical_gradient(lambda x: x[0], np.array([1000.1], np.float32), step=1e-3)
+    np.testing.assert_allclose(slopes, [1.0], rtol=1e-6)
+
+
+def test_the_point_is_left_alone():
+    x = np.array([1.0, 2.0])
+    x.flags.writeable = False
+
+    def writes(x):
+        x *= 2
+        return x.sum()
+
+    np.testing.assert_allclose(numerical_gradient(writes, x), [2, 2])
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+def test_one_number_in_any_form():
+    for wrap in (float, np.float32, lambda v: np.array([[v]]), lambda v: [v]):
+        slopes = numerical_gradient(lambda x, wrap=wrap: wrap(x.sum()), [0.5], step=0.5)
+        np.testing.assert_allclose(slopes, [1.0])
+
+
+# --- check_gradient: what is right ----------------------------------------------------------------
+
+
+def test_right_gradients_pass_and_are_reported():
+    report = check_gradient(conv_forward, conv_backward, X, W, B, names=["x", "w", "b"])
+    assert report.ok
+    assert [a.name for a in report.arguments] == ["x", "w", "b"]
+    for argument, array in zip(report.arguments, (X, W, B), strict=True):
+        assert argument.ok
+        assert argument.relative < 1e-7
+        assert argument.absolute <= 1e-6
+        assert len(argument.index) == array.ndim
+        assert argument.kinks == ()
+        assert f"{argument.name}: agrees" in str(argument)
+    assert str(report).count("\n") == 2
+
+
+def test_it_knows_nothing_of_this_package():
+    """The trace of a product, and a function of a scalar."""
+    report = check_gradient(
+        lambda a, b: np.trace(a @ b),
+        lambda dz, a, b: (dz * b.T, dz * a.T),
+        rng.standard_normal((3, 4)),
+        rng.standard_normal((4, 3)),
+    )
+    assert [a.name for a in report.arguments] == ["argument 0", "argument 1"]
+    assert check_gradient(np.exp, lambda dz, x: dz * np.exp(x), 1.5).ok
+
+
+def test_layers_can_be_checked():
+    layer = Conv2D(3, 4, (2, 3), **SETTINGS, rng=np.random.default_rng(1))
+
+    def backward(dz, x):
+        layer.forward(x)
+        return layer.backward(dz)
+
+    assert check_gradient(layer.forward, backward, X).ok
+
+    def with_weights(w):
+        layer.params["w"] = w
+        return layer.forward(X)
+
+    def gradient_of_weights(dz, w):
+        with_weights(w)
+        layer.backward(dz)
+        return layer.grads["w"]
+
+    assert check_gradient(with_weights, gradient_of_weights, layer.params["w"]).ok
+
+
+def test_arguments_without_gradient_are_left_out():
+    report = check_gradient(
+        lambda x, w: x @ w,
+        lambda dz, x, _: (None, x.T @ dz),
+        rng.standard_normal((3, 4)),
+        rng.standard_normal((4, 2)),
+        names=["x", "w"],
+    )
+    assert [a.name for a in report.arguments] == ["w"]
+
+
+def test_an_empty_argument_has_nothing_wrong():
+    report = check_gradient(lambda x: x * 2, lambda dz, _: dz * 2, np.ones((0, 3)))
+    assert report.ok
+    assert report.arguments[0].index == ()
+
+
+def test_a_constant_function_has_gradient_zero():
+    assert check_gradient(lambda x: 0 * x + 1, lambda dz, _: 0 * dz, X[0]).ok
+
+
+def test_functions_may_write_into_what_they_get():
+    x = np.array([0.5, 1.0])
+    x.flags.writeable = False
+
+    def forward(x, y):
+        x *= y
+        return x
+
+    def backward(dz, x, y):
+        dz_dy = dz * x
+        dz *= y
+        x[:] = y[:] = 0
+        return dz, dz_dy
+
+    assert check_gradient(forward, backward, x, x + 1).ok
+    np.testing.assert_array_equal(x, [0.5, 1.0])
+    assert check_adjoint(lambda x: forward(x, 2.0), lambda y: forward(y, 2.0), x).ok
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_the_scale_of_a_function_does_not_matter(scale):
+    assert check_gradient(lambda x: scale * x**2, lambda dz, x: 2 * scale * dz * x, X).ok
+    with pytest.raises(GradientError):
+        check_gradient(lambda x: scale * x**2, lambda dz, x: 2.01 * scale * dz * x, X)
+
+
+def test_the_cotangent_is_the_one_given_or_drawn():
+    seen = []
+
+    def backward(dz, x):
+        seen.append(dz.copy())
+        return dz * np.cos(x)
+
+    x = np.array([0.5, 1.0])
+    check_gradient(np.sin, backward, x, cotangent=[3.0, -4.0])
+    np.testing.assert_array_equal(seen.pop(), [3.0, -4.0])
+    check_gradient(np.sin, backward, x)
+    check_gradient(np.sin, backward, x)
+    np.testing.assert_array_equal(seen[0], seen[1])  # a check repeats
+    check_gradient(np.sin, backward, x, rng=np.random.default_rng(5))
+    np.testing.assert_array_equal(seen[2], np.random.default_rng(5).standard_normal(2))
+
+
+def test_single_precision_is_checked_in_double():
+    assert check_gradient(conv_forward, conv_backward, *(a.astype("f4") for a in (X, W, B))).ok
+
+
+def test_a_function_that_computes_in_single_precision_needs_a_longer_step():
+    def forward(x):
+        return np.sin(x.astype(np.float32))
+
+    def backward(dz, x):
+        return dz * np.cos(x)
+
+    x = np.array([0.3, 0.7, 1.1])
+    assert check_gradient(forward, backward, x, step=5e-3, rtol=1e-3).ok
+    with pytest.raises(GradientError):
+        check_gradient(forward, backward, x)
+
+
+def test_nothing_to_differentiate_by():
+    with pytest.raises(ValueError, match="at least one argument"):
+        check_gradient(lambda: 1.0, lambda dz: dz)
+
+
+# --- check_gradient: what is wrong ----------------------------------------------------------------
+
+
+def conv_but(**spoilt):
+    """A convolution whose backward function gets some of its three gradients wrong."""
+
+    def backward(dz, x, w, _b):
+        right = dict(zip(("dx", "dw", "db"), conv2d_backward(dz, x, w, **SETTINGS), strict=True))
+        known = SimpleNamespace(dz=dz, x=x, w=w, **right)
+        return tuple({**right, **{name: f(known) for name, f in spoilt.items()}}.values())
+
+    return conv_forward, backward, conv_backward, (X, W, B)
+
+
+def poked(array, index, by):
+    array = array.copy()
+    array[index] += by
+    return array
+
+
+Z = rng.standard_normal((3, 4))
+V, U = rng.standard_normal((4, 4)), rng.standard_normal(4)
+POOLED = rng.standard_normal((2, 4, 6, 2))
+OVERLAP = {"kernel_size": (2, 3), "stride": 1}
+
+
+def assigned(dy, x):
+    """Overlaps assigned, where they should be added."""
+    dx = np.zeros_like(x)
+    for _, i, j, _ in np.ndindex(dy.shape):
+        dx[:, i : i + 2, j : j + 3] = dy[:, i : i + 1, j : j + 1] / 6
+    return dx
+
+
+def every_tie(dy, x):
+    """All of the largest rewarded."""
+    y = max_pool2d(x, 2)
+    return np.repeat(np.repeat(dy, 2, 1), 2, 2) * (x == np.repeat(np.repeat(y, 2, 1), 2, 2)) * 0.5
+
+
+# name: forward, wrong backward, right backward, arguments
+WRONG = {
+    "kernel not rotated": conv_but(
+        dx=lambda g: conv2d_backward(g.dz, g.x, g.w[::-1, ::-1], **SETTINGS)[0]
+    ),
+    "divided by the batch": conv_but(dw=lambda g: g.dw / len(g.x)),
+    "bias of one sample": conv_but(db=lambda g: g.dz[0].sum(axis=(0, 1))),
+    "padding of the other side": conv_but(dx=lambda g: np.roll(g.dx, 1, axis=1)),
+    "last row lost": conv_but(dx=lambda g: np.pad(g.dx[:, :-1], ((0, 0), (0, 1), (0, 0), (0, 0)))),
+    "channels exchanged": conv_but(dx=lambda g: g.dx[..., ::-1]),
+    "one entry": conv_but(dw=lambda g: poked(g.dw, (1, 2, 0, 3), 1e-3)),
+    "a hundredth of a percent": conv_but(dx=lambda g: g.dx * 1.0001),
+    "sign lost": (np.negative, lambda dz, x: dz + 0 * x, lambda dz, x: -dz + 0 * x, (Z,)),
+    "NaN": (
+        np.sin,
+        lambda dz, x: np.where(x == x.max(), np.nan, dz * np.cos(x)),
+        lambda dz, x: dz * np.cos(x),
+        (Z,),
+    ),
+    "softmax taken as diagonal": (
+        softmax,
+        lambda dz, z: dz * softmax(z) * (1 - softmax(z)),
+        lambda dz, z: softmax_backward(dz, softmax(z)),
+        (Z,),
+    ),
+    "weights transposed": (
+        dense,
+        lambda dz, x, w, _b: (dz @ w, x.T @ dz, dz.sum(axis=0)),
+        lambda dz, x, w, _b: dense_backward(dz, x, w),
+        (Z, V, U),
+    ),
+    "mask of the output's gradient": (
+        relu,
+        lambda dz, z: dz * (dz > 0) + 0 * z,
+        relu_backward,
+        (Z,),
+    ),
+    "no mask": (relu, lambda dz, z: dz + 0 * z, relu_backward, (Z,)),
+    "overlaps assigned": (
+        lambda x: avg_pool2d(x, **OVERLAP),
+        assigned,
+        lambda dy, x: avg_pool2d_backward(dy, x, **OVERLAP),
+        (POOLED,),
+    ),
+    "half of the largest": (
+        lambda x: max_pool2d(x, 2),
+        every_tie,
+        lambda dy, x: max_pool2d_backward(dy, x, 2),
+        (POOLED,),
+    ),
+}
+
+
+def as_tuple(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_gradients_are_caught_where_they_are_wrong(name):
+    forward, wrong, right, arguments = WRONG[name]
+    assert check_gradient(forward, right, *arguments).ok
+    with pytest.raises(GradientError) as caught:
+        check_gradient(forward, wrong, *arguments)
+    report = caught.value.report
+    assert not report.ok
+    dz = np.random.default_rng(0).standard_normal(np.shape(forward(*arguments)))
+    truth, planted = as_tuple(right(dz, *arguments)), as_tuple(wrong(dz, *arguments))
+    for argument, true, false in zip(report.arguments, truth, planted, strict=True):
+        same = np.array_equal(true, false)
+        assert argument.ok == same
+        if same:
+            continue
+        off = np.abs(false - true)
+        assert not off[argument.index] < 0.99 * np.nanmax(off)  # the worst, or NaN
+        assert argument.analytic == pytest.approx(false[argument.index], nan_ok=True)
+        assert argument.numerical == pytest.approx(true[argument.index], abs=1e-5)
+        assert argument.absolute == pytest.approx(off[argument.index], rel=0.01) or np.isnan(
+            off[argument.index]
+        )
+        line = str(argument)
+        assert line.startswith(f"{argument.name}: WRONG")
+        assert str(argument.index) in line
+        assert line in str(caught.value)
+
+
+def test_relative_is_by_the_largest_gradient_of_the_argument():
+    with pytest.raises(GradientError) as caught:
+        check_gradient(
+            lambda x: x * [1.0, 100.0],
+            lambda dz, _: dz * [1.1, 100.0],
+            [1.0, 1.0],
+            cotangent=[1.0, 1.0],
+        )
+    (argument,) = caught.value.report.arguments
+    assert argument.index == (0,)
+    assert argument.absolute == pytest.approx(0.1)
+    assert argument.relative == pytest.approx(0.001)
+
+
+def test_the_tolerance_is_the_one_given():
+    def backward(dz, x):
+        return dz * np.cos(x) * 1.001
+
+    assert check_gradient(np.sin, backward, Z, rtol=1e-2).ok
+    with pytest.raises(GradientError):
+        check_gradient(np.sin, backward, Z, rtol=1e-4)
+
+
+@pytest.mark.parametrize("x", [[1.0, 0.0], [0.0]])
+def test_what_is_infinite_cannot_agree(x):
+    """Where the function is no number, nothing is known of its slope."""
+
+    @np.errstate(divide="ignore")
+    def forward(x):
+        return np.log(np.abs(x))
+
+    with pytest.raises(GradientError):
+        check_gradient(forward, lambda dz, x: dz + x, x)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1000.0])
+def test_a_function_that_jumps_has_no_gradient(slope):
+    with pytest.raises(GradientError):
+        check_gradient(lambda x: np.sign(x), lambda dz, _: slope * dz, [0.0])
+
+
+@pytest.mark.parametrize("distance", [1e-7, 1e-6, 3e-6, -1e-6])
+def test_a_kink_within_the_step_is_seen(distance):
+    (argument,) = check_gradient(relu, relu_backward, [distance, 1.0]).arguments
+    assert argument.kinks == ((0,),)
+
+
+# --- check_gradient: kinks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+def test_any_slope_between_those_of_a_kink_is_accepted_and_reported(slope):
+    z = np.array([-1.0, 0.0, 2.0, 0.0])
+    report = check_gradient(
+        relu, lambda dz, z: dz * np.where(z == 0, slope, z > 0), z, cotangent=[1.0, 2.0, 3.0, -4.0]
+    )
+    (argument,) = report.arguments
+    assert argument.kinks == ((1,), (3,))
+    assert "2 entries at a kink" in str(argument)
+
+
+@pytest.mark.parametrize("slope", [-0.1, 1.1])
+def test_a_slope_beyond_those_of_a_kink_is_refused(slope):
+    with pytest.raises(GradientError) as caught:
+        check_gradient(relu, lambda dz, z: dz * np.where(z == 0, slope, z > 0), [-1.0, 0.0, 2.0])
+    (argument,) = caught.value.report.arguments
+    assert argument.index == (1,)
+    assert argument.kinks == ((1,),)
+    assert "; 1 entry at a kink" in str(argument)
+
+
+def test_a_tied_maximum_is_a_kink():
+    x = np.array([3.0, 3.0, 1.0, 0.0]).reshape(1, 2, 2, 1)
+    report = check_gradient(
+        lambda x: max_pool2d(x, 2), lambda dy, x: max_pool2d_backward(dy, x, 2), x
+    )
+    assert report.arguments[0].kinks == ((0, 0, 0, 0), (0, 0, 1, 0))
+
+
+def test_a_kink_elsewhere_excuses_nothing():
+    def backward(dz, z):
+        return poked(relu_backward(dz, z), (0,), 0.1)
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(relu, backward, [-1.0, 0.0, 2.0])
+    assert caught.value.report.arguments[0].index == (0,)
+
+
+def test_a_strongly_curved_function_has_no_kink():
+    report = check_gradient(
+        lambda x: np.exp(5 * x) + x**4, lambda dz, x: dz * (5 * np.exp(5 * x) + 4 * x**3), Z
+    )
+    assert report.arguments[0].kinks == ()
+
+
+# --- check_adjoint --------------------------------------------------------------------------------
+
+
+def test_adjoint_of_a_matrix():
+    A = rng.standard_normal((4, 3))
+    report = check_adjoint(lambda x: A @ x, lambda y: A.T @ y, [1.0, 2.0, 3.0])
+    assert report.ok
+    assert report.relative < 1e-15
+    assert_close("check_adjoint", report.left, report.right)
+    assert "agree" in str(report)
+    y = np.array([1.0, -1.0, 2.0, 0.5])
+    report = check_adjoint(lambda x: A @ x, lambda y: A.T @ y, [1, 2, 3], y)
+    assert report.left == pytest.approx((A @ [1, 2, 3]) @ y)
+
+
+def test_adjoint_of_the_patches():
+    options = {"kernel_size": (2, 3), **SETTINGS}
+    assert check_adjoint(
+        lambda x: im2col(x, **options), lambda y: col2im(y, X.shape, **options), X
+    ).ok
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1 + 1e-9, 0.0])
+def test_a_wrong_adjoint_is_refused_with_both_sides(factor):
+    with pytest.raises(GradientError) as caught:
+        check_adjoint(np.cumsum, lambda y: factor * y[::-1].cumsum()[::-1], [1.0, 2.0, 3.0])
+    report = caught.value.report
+    assert not report.ok
+    assert report.right == pytest.approx(factor * report.left)
+    assert "DIFFER" in str(report)
+    assert str(report) in str(caught.value)
+
+
+def test_adjoint_tolerance_and_generator():
+    seen = []
+
+    def backward(y):
+        seen.append(y.copy())
+        return 1.001 * y
+
+    assert check_adjoint(lambda x: x, backward, [1.0, 2.0], rtol=0.01).ok
+    with pytest.raises(GradientError):
+        check_adjoint(lambda x: x, backward, [1.0, 2.0], rng=np.random.default_rng(9))
+    np.testing.assert_array_equal(seen[0], np.random.default_rng(0).standard_normal(2))
+    np.testing.assert_array_equal(seen[1], np.random.default_rng(9).standard_normal(2))
+
+
+def test_adjoint_of_nothing():
+    report = check_adjoint(lambda x: 0 * x, lambda y: 0 * y, [1.0])
+    assert (report.ok, report.left, report.right, report.relative) == (True, 0, 0, 0)
+
+
+def test_adjoint_that_is_nan_does_not_agree():
+    with pytest.raises(GradientError):
+        check_adjoint(lambda x: x, lambda y: np.nan * y, [1.0])
+
+
+# --- a whole network ------------------------------------------------------------------------------
+
+
+def test_a_network_is_checked_like_a_function():
+    generator = np.random.default_rng(2)
+    network = Sequential(
+        [
+            Conv2D(3, 2, (2, 3), **SETTINGS, rng=generator),
+            ReLU(),
+            MaxPool2D(2),
+            Flatten(),
+            Dense(4, 3, rng=generator),
+        ]
+    )
+
+    def backward(dz, x):
+        network.forward(x)
+        return network.backward(dz)
+
+    assert check_gradient(network.forward, backward, X).ok
