@@ -1,0 +1,152 @@
+"""The recipe of the chapter: the code of the notebook's cells that are tagged ``recipe``."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from companion import (
+    SGD,
+    Adam,
+    Dense,
+    Sequential,
+    cosine_decay,
+    cross_entropy,
+    cross_entropy_backward,
+    evaluate,
+    fit,
+)
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "book" / "digits.ipynb"
+
+
+@pytest.fixture
+def recipe() -> dict[str, Any]:
+    """What the tagged cells define; a test may replace a name that they use."""
+    namespace: dict[str, Any] = {}
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if "recipe" in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), namespace)  # noqa: S102
+    return namespace
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_untrained_network_is_undecided(recipe: dict[str, Any], seed: int) -> None:
+    digits = recipe["digits"]
+    network = recipe["build"](np.random.default_rng(seed))
+    loss, accuracy = evaluate(network, digits.x_test, digits.y_test)
+    assert loss == pytest.approx(np.log(10), abs=0.05)
+    assert 0.02 < accuracy < 0.25
+
+
+def test_gradient_of_the_whole_network_along_a_random_direction(recipe: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    network, digits = recipe["build"](rng), recipe["digits"]
+    x, y = digits.x_train[:3].astype(np.float64), digits.y_train[:3]
+    # Biases of zero would put blank places exactly at the bend of the ReLU.
+    start = {name: p + 0.01 * rng.standard_normal(p.shape) for name, p in network.params.items()}
+    direction = {name: rng.standard_normal(p.shape) for name, p in start.items()}
+
+    def loss(h: float) -> float:
+        network.params = {name: p + h * direction[name] for name, p in start.items()}
+        return cross_entropy(network.forward(x), y)
+
+    h = 1e-7
+    slope = (loss(h) - loss(-h)) / (2 * h)
+    network.params = start
+    network.backward(cross_entropy_backward(network.forward(x), y))
+    terms = [(network.grads[name] * direction[name]).sum() for name in start]
+    assert min(np.abs(terms)) > 1e-3  # none could be left out unseen
+    assert slope == pytest.approx(sum(terms), rel=1e-5)
+
+
+def test_twenty_images_are_learned_by_heart(recipe: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    network, digits = recipe["build"](rng), recipe["digits"]
+    x, y = digits.x_train[:20], digits.y_train[:20]
+    optimizer = SGD(0.02, momentum=0.9)
+    fit(network, x, y, epochs=60, batch_size=20, optimizer=optimizer, rng=rng, progress=False)
+    loss, accuracy = evaluate(network, x, y)
+    assert accuracy == 1
+    assert loss < 0.05
+
+
+def few(digits: Any) -> Any:
+    return digits._replace(x_train=digits.x_train[:100], y_train=digits.y_train[:100])
+
+
+def test_same_seed_gives_the_same_network_and_history(recipe: dict[str, Any]) -> None:
+    recipe |= {"EPOCHS": 2, "digits": few(recipe["digits"])}
+    (first, history), (second, again) = recipe["train"](3), recipe["train"](3)
+    assert len(history.step_loss) == 2 * 4
+    for ours, theirs in zip(history, again, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for name, value in first.params.items():
+        np.testing.assert_array_equal(value, second.params[name])
+
+
+def test_another_seed_gives_another_history(recipe: dict[str, Any]) -> None:
+    recipe |= {"EPOCHS": 1, "digits": few(recipe["digits"])}
+    assert not np.array_equal(recipe["train"](3)[1].step_loss, recipe["train"](4)[1].step_loss)
+
+
+def test_one_epoch_reads_most_of_the_held_out_images(recipe: dict[str, Any]) -> None:
+    recipe["EPOCHS"] = 1
+    _, history = recipe["train"](0)
+    assert history.validation_accuracy[-1] > 0.9
+
+
+def test_cosine_decay_falls_from_its_start_to_zero() -> None:
+    schedule = cosine_decay(0.4, 10)
+    rates = [schedule(t) for t in range(13)]
+    assert rates[0] == 0.4
+    assert rates[5] == pytest.approx(0.2)
+    assert rates[9] == pytest.approx(0.4 * (1 + np.cos(0.9 * np.pi)) / 2)
+    assert all(a > b for a, b in itertools.pairwise(rates[:11]))
+    assert rates[10:] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "steps", "error", "message"),
+    [
+        (0.0, 10, ValueError, "learning_rate must be above 0"),
+        (-0.1, 10, ValueError, "learning_rate must be above 0"),
+        (float("nan"), 10, ValueError, "learning_rate must be above 0"),
+        ("fast", 10, TypeError, "learning_rate must be a number"),
+        (0.1, 0, ValueError, "steps must be at least 1"),
+        (0.1, 2.5, TypeError, "steps must be made of integers"),
+    ],
+)
+def test_cosine_decay_refuses(rate: Any, steps: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        cosine_decay(rate, steps)
+
+
+@pytest.mark.parametrize("make", [lambda r: SGD(r, momentum=0.9), Adam], ids=["SGD", "Adam"])
+def test_a_schedule_sets_the_rate_of_each_step(make: Any) -> None:
+    def path(optimizer: Any, rates: list[float] | None) -> list[float]:
+        layer = Dense(1, 1, rng=np.random.default_rng(0))
+        network, seen = Sequential([layer]), []
+        for t in range(5):
+            if rates is not None:
+                optimizer.learning_rate = rates[t]
+            layer.grads = {"w": np.full((1, 1), t - 1.3), "b": np.ones(1)}
+            optimizer.step(network)
+            seen.append(float(layer.params["w"][0, 0]))
+        return seen
+
+    rates = [0.5, 0.1, 0.3, 0.2, 0.05]
+    assert path(make(lambda t: rates[t]), None) == path(make(1.0), rates)
+
+
+def test_a_schedule_may_end_at_zero_but_not_below() -> None:
+    layer = Dense(1, 1)
+    layer.grads = {"w": np.ones((1, 1)), "b": np.ones(1)}
+    before = layer.params["w"]
+    SGD(lambda _: 0.0).step(layer)
+    np.testing.assert_array_equal(layer.params["w"], before)
+    with pytest.raises(ValueError, match=r"learning_rate\(0\) must be at least 0"):
+        SGD(lambda _: -0.1).step(layer)
