@@ -7,8 +7,6 @@ dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_float, as_generator, as_int, as_sizes
+from .shapes import FloatArray, as_array, as_float, as_generator, as_int, as_sizes
 
 
 class Layer(ABC):
@@ -182,9 +180,9 @@ class Sequential(Layer):
 
     @params.setter
     def params(self, new: Mapping[str, FloatArray]) -> None:
-        check_params(self.params, new, "params")
+        arrays = checked_params(self.params, new, "params")
         for position, layer in enumerate(self.layers):
-            layer.params = {name: new[f"{position}.{name}"] for name in layer.params}
+            layer.params = {name: arrays[f"{position}.{name}"] for name in layer.params}
 
     @property
     def grads(self) -> dict[str, FloatArray]:  # type: ignore[override]
@@ -220,15 +218,15 @@ class Sequential(Layer):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all."""
         path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 np.savez(file, **cast("dict[str, Any]", self.params))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
     def load(self, path: str | os.PathLike[str]) -> Self:
@@ -236,20 +234,19 @@ class Sequential(Layer):
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
+        OSError
+            If there is no such file, or it cannot be read.
+        TypeError, ValueError
             If the file is damaged, or is that of another network; the message names it.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                new = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise
-        except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{os.fspath(path)} is not a file of parameters: {error}") from error
-        check_params(self.params, new, os.fspath(path))
-        self.params = new
+        path = Path(path)
+        with path.open("rb") as file:
+            try:
+                saved = np.load(file, allow_pickle=False)
+                new = {name: saved[name] for name in saved.files}
+            except Exception as error:  # each part of a damaged archive fails in its own way
+                raise ValueError(f"{path} is not a file of parameters: {error}") from error
+        self.params = checked_params(self.params, new, str(path))
         return self
 
     def _named(self, part: str) -> Iterator[tuple[str, FloatArray]]:
@@ -262,22 +259,20 @@ class Sequential(Layer):
         return f"Sequential([\n{lines}])"
 
 
-def check_params(
-    expected: Mapping[str, FloatArray], given: Mapping[str, FloatArray], source: str
-) -> None:
-    """Refuse parameters that differ from the expected ones in name, shape or kind."""
+def checked_params(
+    expected: Mapping[str, FloatArray], given: Mapping[str, ArrayLike], source: str
+) -> dict[str, FloatArray]:
+    """The given parameters as arrays, if they match the expected ones in name, shape and kind."""
     if missing := sorted(expected.keys() - given.keys()):
         raise ValueError(f"{source} lacks the parameters {', '.join(missing)}")
     if extra := sorted(given.keys() - expected.keys()):
         raise ValueError(f"{source} holds parameters the network has not: {', '.join(extra)}")
+    arrays = {}
     for name, value in expected.items():
-        if np.shape(given[name]) != value.shape:
-            raise ValueError(
-                f"{source}: parameter {name} must have shape {value.shape}, "
-                f"got {np.shape(given[name])}"
-            )
-        if np.asarray(given[name]).dtype.kind != "f":
-            raise TypeError(
-                f"{source}: parameter {name} must be floating point, "
-                f"got {np.asarray(given[name]).dtype}"
-            )
+        parameter = f"{source}: parameter {name}"
+        array = arrays[name] = as_array(parameter, given[name])
+        if array.shape != value.shape:
+            raise ValueError(f"{parameter} must have shape {value.shape}, got {array.shape}")
+        if array.dtype.kind != "f":
+            raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
+    return arrays
