@@ -1,0 +1,429 @@
+"""Layers in a row: gradients of the whole, parameters, files."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from closeness import assert_close
+
+from companion import (
+    Conv2D,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    cross_entropy,
+    cross_entropy_backward,
+    he_normal,
+    numerical_gradient,
+)
+
+CONV = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2)}
+LABELS = np.array([2, 0, 1])
+
+
+def build(seed=0):
+    """Convolution, ReLU, max pooling and a dense layer, none of it symmetric."""
+    rng = np.random.default_rng(seed)
+    network = Sequential(
+        [
+            Conv2D(2, 3, (3, 2), **CONV, rng=rng),
+            ReLU(),
+            MaxPool2D((2, 3), stride=(1, 2)),
+            Flatten(),
+            Dense(3 * 2 * 3, 4, rng=rng),
+        ]
+    )
+    network.params = {
+        name: p + 0.1 * rng.standard_normal(p.shape) for name, p in network.params.items()
+    }
+    return network
+
+
+def images(seed=1):
+    return np.random.default_rng(seed).standard_normal((3, 6, 6, 2))
+
+
+def loss_and_gradients(network, x):
+    z = network.forward(x)
+    dx = network.backward(cross_entropy_backward(z, LABELS))
+    return cross_entropy(z, LABELS), {"x": dx, **network.grads}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whole_network_against_differences(seed):
+    network, x = build(seed), images(seed)
+    _, gradients = loss_and_gradients(network, x)
+    params = network.params
+    for name, gradient in gradients.items():
+
+        def loss(value, name=name):
+            if name == "x":
+                return cross_entropy(network.forward(value), LABELS)
+            network.params = {**params, name: value}
+            return cross_entropy(network.forward(x), LABELS)
+
+        differences = numerical_gradient(loss, x if name == "x" else params[name])
+        assert_close("network: central differences", gradient, differences, tolerance=1e-8)
+        network.params = params
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whole_network_against_pytorch(seed, torch):
+    network, x = build(seed), images(seed)
+    loss, gradients = loss_and_gradients(network, x)
+    params = network.params
+    leaves = {
+        "x": x.transpose(0, 3, 1, 2),
+        "0.w": params["0.w"].transpose(3, 2, 0, 1),
+        "0.b": params["0.b"],
+        "4.w": params["4.w"],
+        "4.b": params["4.b"],
+    }
+    leaves = {name: torch.tensor(a.copy(), requires_grad=True) for name, a in leaves.items()}
+    (top, bottom), (left, right) = CONV["padding"]
+    z = torch.nn.functional.pad(leaves["x"], (left, right, top, bottom))
+    z = torch.nn.functional.conv2d(
+        z, leaves["0.w"], leaves["0.b"], stride=CONV["stride"], dilation=CONV["dilation"]
+    )
+    z = torch.nn.functional.max_pool2d(torch.relu(z), (2, 3), stride=(1, 2))
+    z = z.permute(0, 2, 3, 1).flatten(1) @ leaves["4.w"] + leaves["4.b"]
+    peer = torch.nn.functional.cross_entropy(z, torch.tensor(LABELS))
+    peer.backward()
+    expected = {name: leaf.grad.numpy() for name, leaf in leaves.items()}
+    expected["x"] = expected["x"].transpose(0, 2, 3, 1)
+    expected["0.w"] = expected["0.w"].transpose(2, 3, 1, 0)
+    assert_close("network loss: PyTorch", loss, peer.item())
+    assert gradients.keys() == expected.keys()
+    for name, gradient in gradients.items():
+        assert_close(f"network d{name}: PyTorch", gradient, expected[name])
+
+
+def test_layers_run_first_to_last_and_back():
+    seen = []
+
+    class Spy(Layer):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def forward(self, x):
+            seen.append(f"{self.name} forward")
+            return self._remember(np.asarray(x)) + 1
+
+        def backward(self, dz):
+            seen.append(f"{self.name} backward")
+            return 2 * np.asarray(dz)
+
+    network = Sequential([Spy("a"), Spy("b"), Spy("c")])
+    np.testing.assert_array_equal(network.forward([0.0]), [3.0])
+    np.testing.assert_array_equal(network.backward([1.0]), [8.0])
+    forwards, backwards = [f"{n} forward" for n in "abc"], [f"{n} backward" for n in "cba"]
+    assert seen == forwards + backwards
+
+
+def test_the_same_generator_makes_the_same_network():
+    first, again, other = build(0), build(0), build(1)
+    for name, p in first.params.items():
+        np.testing.assert_array_equal(p, again.params[name])
+        assert not np.array_equal(p, other.params[name])
+
+
+def test_gradients_are_those_of_the_last_backward_pass():
+    network, x = build(), images()
+    _, first = loss_and_gradients(network, x)
+    loss_and_gradients(network, 2 * x)
+    _, again = loss_and_gradients(network, x)
+    for name, gradient in first.items():
+        np.testing.assert_array_equal(gradient, again[name])  # nothing adds up between calls
+
+
+def test_no_gradients_before_the_first_backward_pass():
+    network = build()
+    assert network.grads == {}
+    network.forward(images())
+    assert network.grads == {}
+
+
+def test_parameters_have_names_and_their_gradients_the_same():
+    network = build()
+    loss_and_gradients(network, images())
+    shapes = {"0.w": (3, 2, 2, 3), "0.b": (3,), "4.w": (18, 4), "4.b": (4,)}
+    assert {name: p.shape for name, p in network.params.items()} == shapes
+    assert {name: g.shape for name, g in network.grads.items()} == shapes
+
+
+def test_networks_nest():
+    rng = np.random.default_rng(0)
+    inner = Sequential([Dense(3, 4, rng=rng), ReLU()])
+    network = Sequential([inner, Dense(4, 2, rng=rng)])
+    assert list(network.params) == ["0.0.w", "0.0.b", "1.w", "1.b"]
+    network.params = {name: 2 * p for name, p in network.params.items()}
+    np.testing.assert_array_equal(inner.params["0.w"], network.params["0.0.w"])
+    x = rng.standard_normal((5, 3))
+    network.forward(x)
+    network.backward(np.ones((5, 2)))
+    assert network.grads["0.0.w"].shape == (3, 4)
+    assert "    Sequential([" in repr(network)
+
+
+def test_setting_parameters_reaches_the_layers():
+    network = build()
+    new = {name: np.zeros_like(p) for name, p in network.params.items()}
+    network.params = dict(reversed(new.items()))  # by name, in any order
+    np.testing.assert_array_equal(network.forward(images()), np.zeros((3, 4)))
+
+
+def test_assigned_lists_become_arrays():
+    network = Sequential([Dense(2, 1)])
+    network.params = {"0.w": [[1.0], [2.0]], "0.b": [0.5]}
+    np.testing.assert_array_equal(network.forward([[1.0, 1.0]]), [[3.5]])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda p: p.pop("0.b"), ValueError, r"params lacks the parameters 0\.b"),
+        (lambda p: p.update({"7.w": np.ones(2)}), ValueError, r"parameters the network has not: 7"),
+        (
+            lambda p: p.update({"4.b": np.ones(1)}),
+            ValueError,
+            r"params: parameter 4\.b must have shape \(4,\), got \(1,\)",
+        ),
+        (
+            lambda p: p.update({"4.b": np.ones(4, int)}),
+            TypeError,
+            r"params: parameter 4\.b must be floating point, got int",
+        ),
+        (lambda p: p.update({"4.b": np.ones(4) * 1j}), TypeError, "got complex128"),
+        (lambda p: p.update({"4.b": [1.0, [2.0], 3.0, 4.0]}), ValueError, r"4\.b"),
+    ],
+)
+def test_parameters_that_do_not_fit_change_nothing(change, error, message):
+    network = build()
+    before, new = network.params, network.params
+    change(new)
+    with pytest.raises(error, match=message):
+        network.params = new
+    for name, p in before.items():
+        assert network.params[name] is p
+
+
+def test_a_layer_is_used_once():
+    relu = ReLU()
+    with pytest.raises(ValueError, match=r"layers\[2\] must be a layer of its own, got ReLU\(\)"):
+        Sequential([relu, Flatten(), relu])
+
+
+def test_predict_in_batches_is_predict_at_once():
+    network, x = build(), np.random.default_rng(3).standard_normal((11, 6, 6, 2))
+    expected = network.forward(x).argmax(axis=1)
+    assert len(set(expected)) > 1
+    for size in (1, 3, 10, 11, 256):
+        np.testing.assert_array_equal(network.predict(x, batch_size=size), expected)
+    assert network.predict(x[:0]).shape == (0,)
+    assert network.predict(x).dtype.kind == "i"
+
+
+def test_predict_wants_logits():
+    with pytest.raises(ValueError, match=r"the last layer's output must have the axes \(N, K\)"):
+        Sequential([ReLU()]).predict(images())
+
+
+def test_initial_weights_keep_the_size_of_what_passes():
+    w = he_normal((3, 3, 50, 40), 3 * 3 * 50, np.random.default_rng(0))
+    assert w.dtype == np.float64
+    assert w.std() == pytest.approx(np.sqrt(2 / 450), rel=0.02)
+    assert abs(w.mean()) < 0.001
+    assert not np.array_equal(he_normal((2, 2), 1), he_normal((2, 2), 1))
+
+
+def test_single_precision_passes_through():
+    network, x = build(), images().astype(np.float32)
+    z = network.forward(x)
+    assert z.dtype == np.float32
+    assert network.backward(np.ones_like(z)).dtype == np.float32
+    assert {g.dtype for g in network.grads.values()} == {np.dtype(np.float32)}
+    assert {p.dtype for p in network.params.values()} == {np.dtype(np.float64)}
+
+
+def test_repr_lists_the_layers():
+    network = Sequential([Dense(2, 3), ReLU()])
+    assert repr(network) == "Sequential([\n    Dense(2, 3),\n    ReLU(),\n])"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_saved_parameters_come_back_exactly(tmp_path):
+    network, other = build(0), build(1)
+    path = tmp_path / "network.npz"
+    network.save(path)
+    assert other.load(path) is other
+    for name, p in network.params.items():
+        np.testing.assert_array_equal(other.params[name], p)
+        assert other.params[name].dtype == p.dtype
+    np.testing.assert_array_equal(other.forward(images()), network.forward(images()))
+    assert list(tmp_path.iterdir()) == [path]  # nothing else is left behind
+
+
+def test_the_name_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "weights"  # np.savez would add .npz
+    network = build()
+    network.save(str(path))
+    assert path.exists()
+    network.load(str(path))
+
+
+def test_saving_again_replaces_the_file(tmp_path):
+    path = tmp_path / "network.npz"
+    build(0).save(path)
+    build(1).save(path)
+    np.testing.assert_array_equal(build(0).load(path).params["4.w"], build(1).params["4.w"])
+
+
+def test_a_saved_file_is_as_readable_as_any_other(tmp_path):
+    build().save(tmp_path / "network.npz")
+    (tmp_path / "other").write_bytes(b"")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize("moment", ["np.savez", "os.fsync", "Path.replace"])
+def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch, moment):
+    path, network = tmp_path / "network.npz", build(0)
+    network.save(path)
+    before = path.read_bytes()
+
+    def fails(*args, **kwargs):
+        if moment == "np.savez":
+            args[0].write(b"half of a file")
+        raise OSError("disk full")
+
+    owner = {"np.savez": np, "os.fsync": os, "Path.replace": Path}[moment]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, moment.split(".")[1], fails)
+        with pytest.raises(OSError, match="disk full"):
+            build(1).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    np.testing.assert_array_equal(build(1).load(path).params["4.w"], network.params["4.w"])
+
+
+def test_a_missing_file_or_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.npz"):
+        build().load(tmp_path / "absent.npz")
+    with pytest.raises(FileNotFoundError, match="absent"):
+        build().save(tmp_path / "absent" / "network.npz")
+
+
+def write_text(path):
+    path.write_text("these are no parameters")
+
+
+def write_empty(path):
+    path.write_bytes(b"")
+
+
+def write_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+
+
+def write_other_zip(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("0.w", "no array")
+
+
+def write_objects(path):
+    with path.open("wb") as file:
+        np.savez(file, **{**build().params, "0.b": np.array([None, 1, 2], object)})
+
+
+def write_half(path):
+    build().save(path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw) // 2])
+
+
+def write_folder(path):
+    path.mkdir()
+
+
+def write_another_network(path):
+    Sequential([Dense(2, 3)]).save(path)
+
+
+def write_another_size(path):
+    network = build()
+    network.layers[-1] = Dense(18, 5)
+    network.save(path)
+
+
+def write_integers(path):
+    with path.open("wb") as file:
+        np.savez(file, **{name: p.astype(int) for name, p in build().params.items()})
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (write_text, ValueError, "is not a file of parameters"),
+        (write_empty, ValueError, "is not a file of parameters"),
+        (write_array, ValueError, "is not a file of parameters"),
+        (write_other_zip, ValueError, r"lacks the parameters 0\.b"),
+        (write_objects, ValueError, "is not a file of parameters"),
+        (write_half, ValueError, "is not a file of parameters"),
+        (write_folder, OSError, "directory|denied"),
+        (write_another_network, ValueError, r"lacks the parameters 4\.b, 4\.w"),
+        (
+            write_another_size,
+            ValueError,
+            r"parameter 4\.w must have shape \(18, 4\), got \(18, 5\)",
+        ),
+        (write_integers, TypeError, r"must be floating point, got int"),
+    ],
+)
+def test_foreign_and_damaged_files_are_named_and_change_nothing(tmp_path, write, error, message):
+    path, network = tmp_path / "parameters.npz", build()
+    write(path)
+    before = network.params
+    with pytest.raises(error, match=message) as caught:
+        network.load(path)
+    assert "parameters.npz" in str(caught.value)
+    for name, p in before.items():
+        assert network.params[name] is p
+
+
+def test_no_damage_goes_unnoticed(tmp_path):
+    """Bytes changed here and there, or the end cut off: an error that names the file."""
+    path, network = tmp_path / "network.npz", build(0)
+    network.save(path)
+    raw = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = accepted = 0
+    for attempt in range(400):
+        damaged = bytearray(raw)
+        if attempt % 4 == 0:
+            del damaged[int(rng.integers(len(raw))) :]
+        else:
+            damaged[int(rng.integers(len(raw)))] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        loaded = build(1)
+        before = loaded.params
+        expected = network.params  # unless a byte was changed that says nothing of them
+        try:
+            loaded.load(path)
+        except ValueError as error:
+            refused += "network.npz" in str(error)
+            expected = before
+        else:
+            accepted += 1
+        for name, p in expected.items():
+            np.testing.assert_array_equal(loaded.params[name], p)
+    assert refused + accepted == 400
+    assert refused > 200
