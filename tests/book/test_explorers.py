@@ -58,10 +58,10 @@ class Explorer:
 
     def slide(self, name: str, value: int) -> None:
         slider = self.root.locator(f"input[data-name={name}]")
+        steps = value - int(slider.input_value())
         slider.focus()
-        for _ in range(abs(value - int(slider.input_value()))):
-            up = value > int(slider.input_value())
-            self.page.keyboard.press("ArrowRight" if up else "ArrowLeft")
+        for _ in range(abs(steps)):
+            self.page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
 
     def choose(self, mode: str) -> None:
         checked = self.root.locator("input:checked")
@@ -168,38 +168,43 @@ def check_sum(shown: dict[str, Any], setting: tuple[int, ...], *, backward: bool
 def test_every_setting_by_keyboard(explorer: Explorer, opened: Opened) -> None:
     checked, refused, unread = sweep(explorer, SETTINGS)
     assert (checked, refused) == (2 * 81, 2 * 9)
-    assert unread > 20
+    assert unread > 10
     assert opened.wrong == []
 
 
 def test_some_settings_by_keyboard_from_disk_and_server(explorer: Explorer, opened: Opened) -> None:
-    assert sweep(explorer, SETTINGS[::13])[0] == 2 * 6
+    assert sweep(explorer, SETTINGS[::13])[0] == 2 * 7
     assert opened.wrong == []
 
 
 def sweep(explorer: Explorer, settings: list[tuple[int, ...]]) -> tuple[int, int, int]:
     """Visit settings in both modes; count those checked, those refused, and unread inputs met."""
     checked = refused = unread = 0
+    modes = ["forward", "backward"]
+    before: tuple[int | None, ...] = (None,) * len(SLIDERS)
     for setting in settings:
-        for name, value in zip(SLIDERS, setting, strict=True):
-            explorer.slide(name, value)
+        for name, value, old in zip(SLIDERS, setting, before, strict=True):
+            if value != old:
+                explorer.slide(name, value)
+        before = setting
         kernel_size, _, padding, dilation = setting
-        for backward in (False, True):
-            explorer.choose("backward" if backward else "forward")
+        for mode in modes:
+            explorer.choose(mode)
             if dilation * (kernel_size - 1) + 1 > 6 + 2 * padding:
                 shown = explorer.read()
                 assert shown["grids"] == {}
                 assert "do not fit: kernel_size" in shown["status"]
                 refused += 1
                 continue
-            shown = explorer.point("Control+Home")
+            backward = mode == "backward"
+            shown = explorer.point("Control+End")
             check_tables(shown, setting, backward=backward)
             check_sum(shown, setting, backward=backward)
-            for keys in (("ArrowDown", "ArrowRight"), ("Control+End",)):
-                shown = explorer.point(*keys)
-                check_sum(shown, setting, backward=backward)
-                unread += "feeds no output" in shown["status"]
+            unread += "feeds no output" in shown["status"]
+            shown = explorer.point("Control+Home", "ArrowDown", "ArrowRight")
+            check_sum(shown, setting, backward=backward)
             checked += 1
+        modes.reverse()  # begin where this setting ended
     return checked, refused, unread
 
 
