@@ -1,0 +1,196 @@
+"""Optimisers against PyTorch, and against their formulas step by step."""
+
+import math
+
+import numpy as np
+import pytest
+from closeness import assert_close
+
+from companion import SGD, Adam, Dense, ReLU, Sequential
+from companion.optim import cosine_decay
+
+STEPS = 20
+
+
+def network():
+    rng = np.random.default_rng(0)
+    return Sequential([Dense(3, 4, rng=rng), ReLU(), Dense(4, 2, rng=rng)])
+
+
+def gradients(net, step):
+    """Other gradients at each step, some tiny, some zero, that depend on where the network is."""
+    rng = np.random.default_rng(step)
+    sizes = (1.0, 1e-4, 0.0, 1e3)
+    for layer in (net.layers[0], net.layers[2]):
+        layer.grads = {
+            name: sizes[(step + i) % 4] * (rng.standard_normal(p.shape) + 0.1 * p)
+            for i, (name, p) in enumerate(layer.params.items())
+        }
+
+
+OPTIMIZERS = {
+    "SGD": (lambda: SGD(0.1), "SGD", {"lr": 0.1}),
+    "momentum": (lambda: SGD(0.05, momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
+    "Adam": (lambda: Adam(0.02), "Adam", {"lr": 0.02}),
+    "Adam, other settings": (
+        lambda: Adam(0.3, beta1=0.5, beta2=0.8, eps=1e-3),
+        "Adam",
+        {"lr": 0.3, "betas": (0.5, 0.8), "eps": 1e-3},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_against_pytorch(name, torch):
+    make, peer, options = OPTIMIZERS[name]
+    net, optimizer = network(), make()
+    leaves = {name: torch.tensor(p.copy(), requires_grad=True) for name, p in net.params.items()}
+    other = getattr(torch.optim, peer)(leaves.values(), **options)
+    for step in range(STEPS):
+        gradients(net, step)
+        for key, gradient in net.grads.items():
+            leaves[key].grad = torch.tensor(gradient)
+        optimizer.step(net)
+        other.step()
+        for key, p in net.params.items():
+            assert_close(f"{name}: PyTorch", p, leaves[key].detach().numpy(), tolerance=1e-12)
+
+
+def by_hand(p, seen, *, rate, momentum):
+    velocity = 0.0
+    for gradient in seen:
+        velocity = momentum * velocity + gradient
+        p = p - rate * velocity
+    return p
+
+
+def adam_by_hand(p, seen, *, rate, beta1, beta2, eps):
+    m = v = 0.0
+    for t, gradient in enumerate(seen, start=1):
+        m = beta1 * m + (1 - beta1) * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
+        p = p - rate * (m / (1 - beta1**t)) / (math.sqrt(v / (1 - beta2**t)) + eps)
+    return p
+
+
+@pytest.mark.parametrize(
+    ("make", "formula"),
+    [
+        (lambda: SGD(0.1), lambda p, g: by_hand(p, g, rate=0.1, momentum=0.0)),
+        (lambda: SGD(0.1, momentum=0.7), lambda p, g: by_hand(p, g, rate=0.1, momentum=0.7)),
+        (
+            lambda: Adam(0.02, beta1=0.8, beta2=0.95, eps=1e-6),
+            lambda p, g: adam_by_hand(p, g, rate=0.02, beta1=0.8, beta2=0.95, eps=1e-6),
+        ),
+    ],
+)
+def test_against_the_formula(make, formula):
+    layer, optimizer = Dense(1, 1), make()
+    layer.params = {"w": np.array([[2.0]]), "b": np.array([-1.0])}
+    seen = [0.5, -2.0, 0.0, 1e-3, 3.0, 3.0]
+    for gradient in seen:
+        layer.grads = {"w": np.array([[gradient]]), "b": np.array([2 * gradient])}
+        optimizer.step(layer)
+    assert layer.params["w"].item() == pytest.approx(formula(2.0, seen), rel=1e-13)
+    assert layer.params["b"].item() == pytest.approx(
+        formula(-1.0, [2 * g for g in seen]), rel=1e-13
+    )
+
+
+def test_defaults():
+    assert repr(SGD()) == "SGD(0.01, momentum=0.0)"
+    assert repr(Adam()) == "Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08)"
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: Adam(0.1)])
+def test_nothing_is_written_into(make):
+    net, optimizer = network(), make()
+    for step in range(3):
+        gradients(net, step)
+        kept = {**net.params, **{f"d{name}": g for name, g in net.grads.items()}}
+        for array in kept.values():
+            array.flags.writeable = False
+        copies = {name: array.copy() for name, array in kept.items()}
+        optimizer.step(net)
+        for name, array in kept.items():
+            np.testing.assert_array_equal(array, copies[name])
+        for name, p in net.params.items():
+            assert p is not kept[name]
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_a_step_without_gradients_is_refused_and_moves_nothing(make):
+    net = network()
+    before = net.params
+    with pytest.raises(RuntimeError, match=r"parameter 0\.w has no gradient: call backward"):
+        make().step(net)
+    for name, p in before.items():
+        assert net.params[name] is p
+
+
+def test_layers_without_parameters_stay_as_they_are():
+    SGD(0.1).step(ReLU())
+    Adam(0.1).step(Sequential([ReLU()]))
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_a_schedule_gives_the_rate_of_each_step(make):
+    """The same steps as an optimiser that is given each rate as a number."""
+    rates = [0.5, 0.25, 0.0, 0.1]
+    asked = []
+
+    def schedule(t):
+        asked.append(t)
+        return rates[t]
+
+    scheduled, fixed = network(), network()
+    by_schedule, by_number = make(schedule), make(1.0)
+    for step, rate in enumerate(rates):
+        for net in (scheduled, fixed):
+            gradients(net, step)
+        by_schedule.step(scheduled)
+        if rate:
+            by_number.learning_rate = rate
+            by_number.step(fixed)
+        else:  # moves nothing, but is remembered
+            kept = fixed.params
+            by_number.step(fixed)
+            fixed.params = kept
+    assert asked == [0, 1, 2, 3]
+    for name, p in scheduled.params.items():
+        np.testing.assert_allclose(p, fixed.params[name], rtol=1e-14)
+
+
+@pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf])
+def test_a_rate_out_of_range_is_named_with_its_step(rate):
+    net = network()
+    gradients(net, 0)
+    with pytest.raises(ValueError, match=r"learning_rate\(0\) must be at least 0 .*got"):
+        SGD(lambda _: rate).step(net)
+
+
+def test_cosine_decay_falls_along_half_a_wave():
+    schedule = cosine_decay(0.2, steps=10)
+    assert schedule(0) == 0.2
+    assert schedule(5) == pytest.approx(0.1)
+    assert schedule(10) == schedule(11) == 0
+    rates = [schedule(t) for t in range(11)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[3] == pytest.approx(0.1 * (1 + math.cos(0.3 * math.pi)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((0.0, 5), ValueError, r"learning_rate must be above 0 .*got 0\.0"),
+        ((0.1, 0), ValueError, "steps must be at least 1, got 0"),
+        ((0.1, 2.5), TypeError, r"steps must be .*got 2\.5"),
+        (("fast", 2), TypeError, "learning_rate must be a number, got 'fast'"),
+    ],
+)
+def test_cosine_decay_refuses_what_is_no_fall(arguments, error, message):
+    with pytest.raises(error, match=message):
+        cosine_decay(*arguments)
