@@ -7,6 +7,7 @@ public names are here.
 from .conv import Conv2D, conv2d, conv2d_backward
 from .datasets import Dataset, load_digits, load_mnist
 from .dense import Dense, Flatten, dense, dense_backward
+from .diagnose import Diagnosis, diagnose
 from .gradcheck import (
     AdjointReport,
     ArgumentReport,
@@ -49,6 +50,7 @@ __all__ = [
     "Conv2D",
     "Dataset",
     "Dense",
+    "Diagnosis",
     "Evaluation",
     "Flatten",
     "GradientError",
@@ -70,6 +72,7 @@ __all__ = [
     "cross_entropy_backward",
     "dense",
     "dense_backward",
+    "diagnose",
     "evaluate",
     "fit",
     "he_normal",

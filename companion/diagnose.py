@@ -1,0 +1,470 @@
+"""A checker that names the mistake.
+
+It runs a reader's function on small probing inputs beside the companion's own. If the answers
+differ, it looks for a mistake of the catalogue (``companion.mistakes``) that gives the same wrong
+numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .conv import conv2d, conv2d_backward
+from .dense import dense, dense_backward
+from .im2col import col2im, im2col
+from .mistakes import Mistake, known_mistakes
+from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .relu import relu, relu_backward
+from .softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    softmax,
+    softmax_backward,
+)
+
+Array = NDArray[Any]
+
+_NUMBERS = "iufb"  # kinds of dtype that can be compared
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Arguments to try a function on: arrays and other positional ones, then settings by name."""
+
+    arguments: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rtol(self) -> float:
+        """Rounding to forgive, as a part of the largest entry: there are float32 probes too."""
+        single = any(getattr(v, "dtype", None) == np.float32 for v in self.arguments.values())
+        return 1e-4 if single else 1e-8
+
+    def __str__(self) -> str:
+        arguments = [f"{name} {_summary(value)}" for name, value in self.arguments.items()]
+        settings = [f"{name}={value!r}" for name, value in self.settings.items()]
+        return ", ".join(arguments + settings)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the companion's functions: what it returns, its equation, and where to probe it."""
+
+    function: Callable[..., Any]
+    outputs: tuple[str, ...]
+    equation: str
+    probes: Iterable[Probe]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function made of a probe: arrays, or an exception; and arguments that it changed."""
+
+    outputs: tuple[Array, ...]
+    error: Exception | None = None
+    overwritten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What :func:`diagnose` found.
+
+    Attributes
+    ----------
+    target : str
+        The companion's function that was compared with.
+    ok : bool
+        Whether every answer was right.
+    mistakes : tuple of Mistake
+        The known mistakes that give the same wrong numbers: one, or several where the probes that
+        could be run do not tell them apart. Empty if ``ok``, or if none does.
+    finding : str
+        The first thing that was wrong, and where; empty if ``ok``.
+    probes : int
+        How many inputs were tried.
+    skipped : tuple of str
+        Settings that the function does not take, and that were therefore not probed.
+    """
+
+    target: str
+    ok: bool
+    mistakes: tuple[Mistake, ...]
+    finding: str
+    probes: int
+    skipped: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.target}: right on all {self.probes} probes"] if self.ok else []
+        lines += [f"{self.target}: {mistake}" for mistake in self.mistakes]
+        if not self.ok and not self.mistakes:
+            lines.append(f"{self.target}: wrong, and not a mistake that is known here")
+        lines += [f"first seen: {self.finding}"] if self.finding else []
+        if self.skipped:
+            lines.append(f"not probed, since it takes no such argument: {', '.join(self.skipped)}")
+        return "\n".join(lines)
+
+
+def diagnose(function: Callable[..., Any], target: str | Callable[..., Any]) -> Diagnosis:
+    """Compare a function of your own with one of the companion's, and name what is wrong with it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the arguments of ``target`` and returns what it returns. Settings that it does not
+        take (``stride``, ``padding``, ``dilation``, ...) are not probed.
+    target : callable or str
+        The companion's function, or its name: ``conv2d``, ``conv2d_backward``, ``im2col``,
+        ``col2im``, ``relu``, ``relu_backward``, ``max_pool2d``, ``max_pool2d_backward``,
+        ``avg_pool2d``, ``avg_pool2d_backward``, ``dense``, ``dense_backward``, ``softmax``, ``softmax_backward``,
+        ``log_softmax``, ``cross_entropy`` or ``cross_entropy_backward``.
+
+    Returns
+    -------
+    Diagnosis
+        Its text is the answer: right; or a known mistake that reproduces the wrong numbers, with
+        the chapter and equation to compare; or the first wrong entry with what was expected there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``function`` cannot be called, or there is no such target.
+
+    Notes
+    -----
+    Every chapter's exercises end with it.
+
+    Examples
+    --------
+    >>> import companion
+    >>> def my_relu_backward(da, z):
+    ...     return da * (da > 0)
+    >>> print(diagnose(my_relu_backward, companion.relu_backward))  # doctest: +ELLIPSIS
+    relu_backward: mask taken from the gradient: what decides is the sign of ...
+    """
+    if not callable(function):
+        raise TypeError(f"function must be callable, got {function!r}")
+    name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
+    if name not in targets():
+        raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
+    about = targets()[name]
+
+    probes, skipped = _usable(function, about)
+    expected = [_answer(about.function, probe) for probe in probes]
+    given = [_answer(function, probe) for probe in probes]
+    finding = _first_difference(about, probes, expected, given)
+    if finding:
+        mistakes = tuple(
+            entry
+            for entry in known_mistakes(name)
+            if any(_explains(way, probes, expected, given) for way in entry.ways)
+        )
+    else:
+        finding, mistakes = _side_effect(name, about, probes, expected, given)
+    return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
+
+
+def _usable(function: Callable[..., Any], about: Target) -> tuple[list[Probe], tuple[str, ...]]:
+    """The probes whose settings the function takes, and the names of those it does not."""
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(about.function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    taken = _keywords(function, defaults)
+    skipped = tuple(name for name in defaults if name not in taken)
+    probes = []
+    for probe in about.probes:
+        if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
+            settings = {name: value for name, value in probe.settings.items() if name in taken}
+            probes.append(Probe(probe.arguments, settings))
+    return probes, skipped
+
+
+def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # some built-in functions have none to inspect
+        return set()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return set(names)
+    return {
+        name
+        for name in names
+        if name in parameters and parameters[name].kind is not parameters[name].POSITIONAL_ONLY
+    }
+
+
+def _answer(function: Callable[..., Any], probe: Probe) -> Answer:
+    arguments = {name: _copy(value) for name, value in probe.arguments.items()}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            returned = function(*arguments.values(), **probe.settings)
+            arrays = returned if isinstance(returned, tuple | list) else (returned,)
+            outputs = tuple(_copy(np.asarray(array)) for array in arrays)
+        except Exception as error:  # whatever it is, the reader wants to see it
+            return Answer((), error)
+    overwritten = tuple(
+        name
+        for name, value in probe.arguments.items()
+        if not np.array_equal(value, arguments[name], equal_nan=isinstance(value, np.ndarray))
+    )
+    return Answer(outputs, None, overwritten)
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _summary(value: Any) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else str(value)
+
+
+def _first_difference(
+    about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+) -> str:
+    """Where the first wrong number is, in words; nothing if there is none."""
+    for probe, right, answer in zip(probes, expected, given, strict=True):
+        if answer.error is not None:
+            return f"it raised {type(answer.error).__name__}: {answer.error} (for {probe})"
+        if difference := _difference(about, probe, right, answer):
+            return f"{difference} (for {probe})"
+    return ""
+
+
+def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> str:
+    if len(answer.outputs) != len(right.outputs):
+        names = ", ".join(about.outputs)
+        return f"it returned {len(answer.outputs)} arrays, expected {len(right.outputs)}: {names}"
+    for name, expected, given in zip(about.outputs, right.outputs, answer.outputs, strict=True):
+        if given.dtype.kind not in _NUMBERS:
+            return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
+        if given.shape != expected.shape:
+            return f"{name} has shape {given.shape}, expected {expected.shape}"
+        wrong = ~_close(given, expected, probe.rtol)
+        if wrong.any():
+            index = tuple(int(i) for i in np.argwhere(wrong)[0])
+            place = f"{name}{list(index)}" if index else name
+            return f"{place} is {given[index]:.6g}, expected {expected[index]:.6g}"
+    return ""
+
+
+def _side_effect(
+    name: str, about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+) -> tuple[str, tuple[Mistake, ...]]:
+    """What is wrong beside the numbers, which are right: nothing, or the first such mistake."""
+    for probe, right, answer in zip(probes, expected, given, strict=True):
+        for argument in answer.overwritten:
+            reason = "an argument was written into; the caller still needs it, so work on a copy."
+            found = Mistake(name, "argument overwritten", reason, about.equation, ())
+            return f"{argument} was changed (for {probe})", (found,)
+        for output, wanted, got in zip(about.outputs, right.outputs, answer.outputs, strict=True):
+            if got.ndim and got.dtype != wanted.dtype:
+                reason = "float32 in gives float32 out, and float64 stays float64."
+                found = Mistake(name, "dtype lost", reason, about.equation, ())
+                return f"{output} is {got.dtype}, expected {wanted.dtype} (for {probe})", (found,)
+    return "", ()
+
+
+def _close(given: Array, expected: Array, rtol: float) -> NDArray[np.bool_]:
+    """Where two arrays agree, up to rounding of numbers as large as these."""
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+    return np.isclose(given, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
+
+
+def _explains(
+    way: Callable[..., Any], probes: list[Probe], expected: list[Answer], given: list[Answer]
+) -> bool:
+    """Whether this way of being wrong gives the same answers, and is wrong at all."""
+    shown = False
+    for probe, right, answer in zip(probes, expected, given, strict=True):
+        wrong = _answer(way, probe)
+        if not _same(answer, wrong, probe.rtol):
+            return False
+        shown |= wrong.error is None and not _same(wrong, right, probe.rtol)
+    return shown
+
+
+def _same(given: Answer, expected: Answer, rtol: float) -> bool:
+    return (
+        (given.error is None) == (expected.error is None)
+        and len(given.outputs) == len(expected.outputs)
+        and all(
+            a.dtype.kind in _NUMBERS and a.shape == b.shape and bool(_close(a, b, rtol).all())
+            for a, b in zip(given.outputs, expected.outputs, strict=True)
+        )
+    )
+
+
+# --- the probes -----------------------------------------------------------------------------------
+
+
+def _conv_probes(*, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(0)
+    geometries: list[dict[str, Any]] = [  # from simple to crooked; the last two have C == K
+        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3)},
+        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3)},
+        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": 1},
+        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3), "padding": (0, 1)},
+        {"x": (3, 5, 6, 2), "w": (2, 4, 2, 3), "padding": "same"},
+        {"x": (2, 7, 6, 2), "w": (3, 2, 2, 3), "stride": 2},
+        {"x": (2, 6, 6, 2), "w": (3, 3, 2, 3), "stride": 2},
+        {"x": (2, 7, 8, 2), "w": (3, 2, 2, 3), "stride": (2, 3), "padding": ((1, 0), (0, 2))},
+        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": ((2, 0), (1, 1))},
+        {"x": (2, 7, 7, 2), "w": (2, 3, 2, 3), "dilation": 2},
+        {"x": (2, 8, 7, 2), "w": (3, 2, 2, 3), "stride": 2, "padding": 1, "dilation": (1, 2)},
+        {"x": (2, 5, 5, 3), "w": (3, 3, 3, 3)},
+        {"x": (2, 5, 5, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
+    ]
+    for geometry in geometries:
+        dtype = geometry.pop("dtype", np.float64)
+        x = rng.normal(size=geometry.pop("x")).astype(dtype)
+        w = rng.normal(size=geometry.pop("w")).astype(dtype)
+        b = rng.normal(size=w.shape[3]).astype(dtype)
+        if backward:
+            dz = rng.normal(size=conv2d(x, w, **geometry).shape).astype(dtype)
+            yield Probe({"dz": dz, "x": x, "w": w}, geometry)
+        else:
+            yield Probe({"x": x, "w": w, "b": b}, geometry)
+
+
+def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(1)
+    geometries: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
+        ((2, 4, 5, 2), 2, {}),
+        ((2, 4, 5, 3), (3, 2), {}),
+        ((2, 4, 5, 2), (3, 2), {"stride": 2}),
+        ((2, 4, 5, 2), (2, 3), {"padding": ((1, 0), (0, 1))}),
+        ((2, 6, 5, 2), (3, 2), {"stride": (1, 2), "dilation": 2}),
+    ]
+    for shape, kernel_size, settings in geometries:
+        x = rng.normal(size=shape)
+        cols = im2col(x, kernel_size, **settings)
+        if backward:
+            cols = rng.normal(size=cols.shape)
+            arguments = {"cols": cols, "input_shape": shape, "kernel_size": kernel_size}
+            yield Probe(arguments, settings)
+        else:
+            yield Probe({"x": x, "kernel_size": kernel_size}, settings)
+
+
+def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(2)
+    distinct = rng.permutation(2 * 6 * 6 * 3).reshape(2, 6, 6, 3) - 150.0
+    tied = rng.integers(0, 3, (2, 6, 6, 3)).astype(float)
+    near = 1.0 + 1e-6 * distinct
+    geometries: list[tuple[Array, Any, dict[str, Any]]] = [
+        (distinct, 2, {}),
+        (distinct, (2, 3), {}),
+        (distinct, 3, {"stride": 2}),
+        (distinct, (3, 2), {"stride": 1}),
+        (tied, 2, {}),
+        (near, 2, {}),
+        (distinct, 2, {"padding": 1}),
+        (distinct, (3, 4), {"stride": (2, 1), "padding": ((1, 0), (2, 1))}),
+        (distinct[:, :5], (2, 3), {"stride": 2}),
+        (distinct.astype(np.float32), 2, {}),
+    ]
+    for x, kernel_size, settings in geometries:
+        if backward:
+            dy = rng.normal(size=forward(x, kernel_size, **settings).shape).astype(x.dtype)
+            yield Probe({"dy": dy, "x": x, "kernel_size": kernel_size}, settings)
+        else:
+            yield Probe({"x": x, "kernel_size": kernel_size}, settings)
+
+
+def _relu_probes(*, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(3)
+    at_the_kink = np.array([[-1.0, 0.0, 2.0], [0.0, 3.0, -2.0]])
+    for z in (
+        rng.normal(size=(2, 3, 4)),
+        at_the_kink,
+        np.array([-np.inf, -1.0, 1.0]),
+        rng.normal(size=5).astype(np.float32),
+    ):
+        da = rng.normal(size=z.shape).astype(z.dtype)
+        yield Probe({"da": da, "z": z} if backward else {"z": z})
+
+
+def _dense_probes(*, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(4)
+    for (N, I, O), dtype in (
+        ((2, 3, 4), "f8"),
+        ((5, 4, 2), "f8"),
+        ((3, 4, 4), "f8"),
+        ((3, 2, 4), "f4"),
+    ):
+        dz, x, w, b = (rng.normal(size=s).astype(dtype) for s in ((N, O), (N, I), (I, O), (O,)))
+        yield Probe({"dz": dz, "x": x, "w": w} if backward else {"x": x, "w": w, "b": b})
+
+
+def _logits() -> Iterator[Array]:
+    rng = np.random.default_rng(5)
+    yield rng.normal(size=(3, 4))
+    yield 3 * rng.normal(size=(2, 5))
+    yield rng.normal(size=(3, 3)) + 1000.0 * np.array([[1.0], [-1.0], [0.0]])
+    yield np.array([[1000.0, 0.0, -1000.0], [0.0, 1.0, 2.0]])
+    yield rng.normal(size=(4, 3)).astype(np.float32)
+
+
+def _softmax_backward_probes() -> Iterator[Probe]:
+    rng = np.random.default_rng(6)
+    for z in _logits():
+        yield Probe({"da": rng.normal(size=z.shape).astype(z.dtype), "a": softmax(z)})
+
+
+def _loss_probes() -> Iterator[Probe]:
+    rng = np.random.default_rng(7)
+    for z in _logits():
+        yield Probe({"z": z, "labels": rng.integers(0, z.shape[1], len(z))})
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """Everything that can be diagnosed, by name."""
+    gradients = ("dx", "dw", "db")
+    logits = [Probe({"z": z}) for z in _logits()]
+    losses = list(_loss_probes())
+
+    everything = [
+        Target(conv2d, ("z",), "conv-forward", _conv_probes(backward=False)),
+        Target(conv2d_backward, gradients, "conv-dx", _conv_probes(backward=True)),
+        Target(im2col, ("cols",), "im2col-patches", _im2col_probes(backward=False)),
+        Target(col2im, ("x",), "im2col-back", _im2col_probes(backward=True)),
+        Target(relu, ("a",), "relu-forward", _relu_probes(backward=False)),
+        Target(relu_backward, ("dz",), "relu-backward", _relu_probes(backward=True)),
+        Target(max_pool2d, ("y",), "pool-max", _pool_probes(max_pool2d, backward=False)),
+        Target(
+            max_pool2d_backward,
+            ("dx",),
+            "pool-max-backward",
+            _pool_probes(max_pool2d, backward=True),
+        ),
+        Target(avg_pool2d, ("y",), "pool-avg", _pool_probes(avg_pool2d, backward=False)),
+        Target(
+            avg_pool2d_backward,
+            ("dx",),
+            "pool-avg-backward",
+            _pool_probes(avg_pool2d, backward=True),
+        ),
+        Target(dense, ("z",), "dense-forward", _dense_probes(backward=False)),
+        Target(dense_backward, gradients, "dense-dx", _dense_probes(backward=True)),
+        Target(softmax, ("a",), "softmax-forward", logits),
+        Target(softmax_backward, ("dz",), "softmax-backward", _softmax_backward_probes()),
+        Target(log_softmax, ("log_a",), "softmax-log", logits),
+        Target(cross_entropy, ("the loss",), "softmax-loss", losses),
+        Target(cross_entropy_backward, ("dz",), "softmax-fused", losses),
+    ]
+    return {
+        target.function.__name__: replace(target, probes=tuple(target.probes))
+        for target in everything
+    }

@@ -1,0 +1,1069 @@
+"""The catalogue of classic mistakes: each as code that makes it, for :func:`companion.diagnose`.
+
+A mistake may be written in more than one way; each way is a function with the arguments of the
+function that it gets wrong, registered under the same name. None of this is for use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .conv import conv2d, conv2d_backward
+from .dense import dense, dense_backward
+from .im2col import col2im, im2col
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+)
+from .relu import relu_backward
+from .shapes import Window, as_pair
+from .softmax import cross_entropy, cross_entropy_backward, softmax
+
+Wrong = Callable[..., Any]
+Function = TypeVar("Function", bound=Wrong)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known mistake.
+
+    Attributes
+    ----------
+    target : str
+        The companion's function that it gets wrong.
+    name : str
+        What it is called.
+    reason : str
+        One sentence: what was done, and what should be.
+    equation : str
+        Label of the equation to compare with; it begins with the chapter's name.
+    ways : tuple of callable
+        Code that makes the mistake.
+    """
+
+    target: str
+    name: str
+    reason: str
+    equation: str
+    ways: tuple[Wrong, ...]
+
+    @property
+    def chapter(self) -> str:
+        """Chapter of the book that explains it."""
+        return self.equation.partition("-")[0]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason} (chapter {self.chapter}, equation {self.equation})"
+
+
+CATALOGUE: dict[tuple[str, str], Mistake] = {}
+
+
+def mistake(target: str, name: str, equation: str, reason: str) -> Callable[[Function], Function]:
+    """Register a way to make a mistake; a second way under the same name joins the first."""
+
+    def register(way: Function) -> Function:
+        known = CATALOGUE.get((target, name))
+        ways: tuple[Wrong, ...] = (*known.ways, way) if known else (way,)
+        reason_ = known.reason if known else reason
+        CATALOGUE[target, name] = Mistake(target, name, reason_, equation, ways)
+        return way
+
+    return register
+
+
+def known_mistakes(target: str) -> list[Mistake]:
+    """The catalogue's entries for one of the companion's functions."""
+    return [entry for entry in CATALOGUE.values() if entry.target == target]
+
+
+# --- conv2d ---------------------------------------------------------------------------------------
+
+
+@mistake(
+    "conv2d",
+    "kernel rotated going forward",
+    "conv-forward",
+    "the kernel was rotated by 180 degrees, but a layer's forward pass is a cross-correlation.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w[::-1, ::-1], b, **settings)
+
+
+@mistake(
+    "conv2d",
+    "bias forgotten",
+    "conv-forward",
+    "the bias b[k] was not added to the outputs of channel k.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:  # noqa: ARG001
+    return conv2d(x, w, **settings)
+
+
+@mistake(
+    "conv2d",
+    "input and output channels exchanged",
+    "conv-forward",
+    "the last two axes of w were exchanged: they are the input channels, then the output channels.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w.swapaxes(2, 3), b, **settings)
+
+
+@mistake(
+    "conv2d",
+    "rows and columns exchanged",
+    "conv-forward",
+    "a pair is (rows, columns): the first stride, padding or dilation belongs to the rows.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w, b, **_exchanged(settings))
+
+
+@mistake(
+    "conv2d",
+    "dilation ignored",
+    "conv-forward",
+    "kernel entry u reads d*u places after the window's start, not u places.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w, b, **{**settings, "dilation": 1})
+
+
+@mistake(
+    "conv2d",
+    "odd zero of 'same' on the low side",
+    "conv-size",
+    "where the padding of 'same' cannot be shared equally, the smaller half goes to the low side.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    if settings.get("padding") == "same":
+        rows, columns = _paddings(x, w, settings)
+        settings = {**settings, "padding": (rows[::-1], columns[::-1])}
+    return conv2d(x, w, b, **settings)
+
+
+@mistake(
+    "conv2d",
+    "window averaged",
+    "conv-forward",
+    "the products of a window are added, not averaged.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w / np.prod(w.shape[:3]), b, **settings)
+
+
+# --- conv2d_backward ------------------------------------------------------------------------------
+
+
+@mistake(
+    "conv2d_backward",
+    "kernel not rotated in dx",
+    "conv-dx-correlation",
+    "dx correlates dz with the kernel as it stands, but it must be rotated by 180 degrees.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, w[::-1, ::-1], **settings)[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "gradient padded with the forward padding",
+    "conv-dx-correlation",
+    "dz was padded as x was; it needs d(k-1) less that padding on each side, and the remainder.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    rotated = w[::-1, ::-1].swapaxes(2, 3)
+    dilation = settings.get("dilation", 1)
+    padding = _paddings(x, w, settings)
+    stuffed = _zero_stuffed(dz, settings)
+    return conv2d(stuffed, rotated, padding=padding, dilation=dilation), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "overlaps assigned instead of added",
+    "conv-dx",
+    "an input under several windows keeps only its last contribution: write += where = stands.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    window = _window(x, w, settings)
+    dx = np.zeros_like(window.pad(x))
+    for u, v, tap in window.taps():  # the last kernel entry stays
+        dx[tap] = dz @ w[u, v].T
+    return window.crop(dx), dw, db
+
+
+@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    window = _window(x, w, settings)
+    dx = np.zeros_like(window.pad(x))
+    for i, j in np.ndindex(dz.shape[1:3]):  # the last window stays
+        patch = np.einsum("nk,uvck->nuvc", dz[:, i, j], w)
+        dx[(slice(None), *_patch(window, i, j))] = patch
+    return window.crop(dx), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "stride ignored going back",
+    "conv-dx",
+    "output i reads from input s*i on, but dz was laid over the input as if s were 1.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return _at_stride_one(dz, x, w, settings), dw, db
+
+
+@mistake("conv2d_backward", "stride ignored going back", "conv-dx", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    small = _at_stride_one(dz, x, w, settings)
+    dx = np.zeros_like(x)
+    dx[:, : small.shape[1], : small.shape[2]] = small
+    return dx, dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "dilation ignored going back",
+    "conv-dx",
+    "kernel entry u meets the input d*u places after the window's start, not u places.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    window, (sh, sw) = _window(x, w, settings), as_pair("stride", settings.get("stride", 1))
+    dx = np.zeros_like(window.pad(x))
+    for u, v in np.ndindex(w.shape[:2]):
+        rows = slice(u, u + sh * (dz.shape[1] - 1) + 1, sh)
+        columns = slice(v, v + sw * (dz.shape[2] - 1) + 1, sw)
+        dx[:, rows, columns] += dz @ w[u, v].T
+    return window.crop(dx), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "remainder lost",
+    "conv-dx-correlation",
+    "rows or columns of x that no window reached are missing from dx; their gradient is zero.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    window = _window(x, w, settings)
+    rows, columns = x.shape[1] - window.rows.remainder, x.shape[2] - window.columns.remainder
+    return dx[:, :rows, :columns], dw, db
+
+
+@mistake("conv2d_backward", "remainder lost", "conv-dx-correlation", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    window = _window(x, w, settings)
+    shift = window.rows.remainder, window.columns.remainder
+    return np.roll(dx, shift, axis=(1, 2)), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "padding left on dx",
+    "conv-dx",
+    "dx still has the padding around it; its shape must be that of x.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    padded = _window(x, w, settings).pad(x)
+    return conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "rows and columns of the padding exchanged",
+    "conv-dx",
+    "a padding is ((top, bottom), (left, right)); dx was cut out as if the columns came first.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    padded = _window(x, w, settings).pad(x)
+    dx = conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0]
+    (top, _), (left, _) = _paddings(x, w, settings)
+    return dx[:, left : left + x.shape[1], top : top + x.shape[2]], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "negative index wraps around",
+    "conv-dx",
+    "an output with a negative number does not exist, but NumPy reads dz[-1] as its last entry.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    (sh, sw), (dh, dw_) = (as_pair(name, settings.get(name, 1)) for name in ("stride", "dilation"))
+    (top, _), (left, _) = _paddings(x, w, settings)
+    dx = np.zeros_like(x)
+    for h, q, u, v in np.ndindex(*x.shape[1:3], *w.shape[:2]):
+        i, row = divmod(h + top - dh * u, sh)
+        j, column = divmod(q + left - dw_ * v, sw)
+        if row == column == 0 and i < dz.shape[1] and j < dz.shape[2]:
+            dx[:, h, q] += dz[:, i, j] @ w[u, v].T
+    return dx, dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "input and output channels exchanged in dx",
+    "conv-dx",
+    "dx sums over the output channels k and keeps the input channels c, not the other way round.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "1/N applied in the layer",
+    "conv-dw",
+    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw / len(x), db / len(x)
+
+
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx / len(x), dw / len(x), db / len(x)
+
+
+@mistake(
+    "conv2d_backward",
+    "gradient averaged over positions",
+    "conv-dw",
+    "a weight is used at every position and its gradient adds them up; it is not their average.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    positions = dz.shape[1] * dz.shape[2]
+    return dx, dw / positions, db / positions
+
+
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw / (dz.shape[1] * dz.shape[2]), db
+
+
+@mistake(
+    "conv2d_backward",
+    "batch not summed",
+    "conv-dw",
+    "dw and db add up over all examples of the batch, not only over the last.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx = conv2d_backward(dz, x, w, **settings)[0]
+    return dx, *conv2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
+
+
+@mistake("conv2d_backward", "batch not summed", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.sum(axis=(1, 2))  # (N, K)
+
+
+@mistake("conv2d_backward", "batch not summed", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    return dx, conv2d_backward(dz[-1:], x[-1:], w, **settings)[1], db
+
+
+@mistake(
+    "conv2d_backward",
+    "sign lost",
+    "conv-dx",
+    "the gradients have the wrong sign: they would lead uphill.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    return tuple(-gradient for gradient in conv2d_backward(dz, x, w, **settings))
+
+
+# --- im2col, col2im -------------------------------------------------------------------------------
+
+
+@mistake(
+    "im2col",
+    "channels before the kernel's rows",
+    "im2col-patches",
+    "the columns are in the order (c, u, v), but must be (u, v, c) to fit w.reshape(-1, K).",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, kw = as_pair("kernel_size", kernel_size)
+    cols = im2col(x, kernel_size, **settings).reshape(-1, kh, kw, x.shape[3])
+    return cols.transpose(0, 3, 1, 2).reshape(len(cols), -1)
+
+
+@mistake(
+    "im2col",
+    "patches as columns",
+    "im2col-patches",
+    "the matrix is transposed: here a patch is a row.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return im2col(x, kernel_size, **settings).T
+
+
+@mistake(
+    "col2im",
+    "overlaps assigned instead of added",
+    "im2col-back",
+    "a pixel that was copied into several rows keeps only one of them: write += where = stands.",
+)
+def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
+    window, patches, padded = _scattering(cols, input_shape, kernel_size, settings)
+    for u, v, tap in window.taps():
+        padded[tap] = patches[:, :, :, u, v]
+    return window.crop(padded)
+
+
+@mistake("col2im", "overlaps assigned instead of added", "im2col-back", "")
+def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
+    window, patches, padded = _scattering(cols, input_shape, kernel_size, settings)
+    for i, j in np.ndindex(window.out_size):
+        padded[(slice(None), *_patch(window, i, j))] = patches[:, i, j]
+    return window.crop(padded)
+
+
+@mistake(
+    "col2im",
+    "overlaps averaged",
+    "im2col-back",
+    "the copies of a pixel are added, not averaged: each of them fed an output.",
+)
+def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
+    total = col2im(cols, input_shape, kernel_size, **settings)
+    copies = col2im(np.ones_like(cols), input_shape, kernel_size, **settings)
+    return total / np.maximum(copies, 1)
+
+
+# --- relu -----------------------------------------------------------------------------------------
+
+
+@mistake(
+    "relu",
+    "product with the mask",
+    "relu-forward",
+    "z * (z > 0) is NaN where z is minus infinity; take the maximum of z and 0.",
+)
+def _(z: Any) -> Any:
+    return z * (z > 0)
+
+
+@mistake("relu", "sign dropped", "relu-forward", "negative values become zero, not positive.")
+def _(z: Any) -> Any:
+    return np.abs(z)
+
+
+@mistake(
+    "relu_backward",
+    "mask taken from the gradient",
+    "relu-backward",
+    "what decides is the sign of the forward input z, not that of the gradient da.",
+)
+def _(da: Any, z: Any) -> Any:  # noqa: ARG001
+    return np.where(da > 0, da, 0)
+
+
+@mistake(
+    "relu_backward",
+    "slope one at zero",
+    "relu-backward",
+    "at z = 0 the gradient is taken as zero: compare with >, not >=.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(z >= 0, da, 0)
+
+
+@mistake(
+    "relu_backward",
+    "incoming gradient forgotten",
+    "relu-backward",
+    "the slope must be multiplied by the incoming gradient da.",
+)
+def _(da: Any, z: Any) -> Any:
+    return (z > 0).astype(da.dtype)
+
+
+@mistake(
+    "relu_backward",
+    "gradient let through everywhere",
+    "relu-backward",
+    "where z was negative the output did not change, so the gradient there is zero.",
+)
+def _(da: Any, z: Any) -> Any:
+    return relu_backward(da, np.ones_like(z))
+
+
+# --- max_pool2d -----------------------------------------------------------------------------------
+
+
+@mistake(
+    "max_pool2d",
+    "zero padding wins the maximum",
+    "pool-max",
+    "padding of a max pooling counts as minus infinity; a zero wins over negative values.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    padded, unpadded = _zero_padded(x, kernel_size, settings)
+    return max_pool2d(padded, kernel_size, **unpadded)
+
+
+@mistake(
+    "max_pool2d",
+    "stride one by default",
+    "pool-max",
+    "without a stride the windows do not overlap: the stride is the window's size.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return max_pool2d(x, kernel_size, **{**settings, "stride": settings.get("stride") or 1})
+
+
+@mistake(
+    "max_pool2d",
+    "rows and columns exchanged",
+    "pool-max",
+    "a pair is (rows, columns): the first number belongs to the rows.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return max_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
+
+
+@mistake(
+    "max_pool2d",
+    "average instead of maximum",
+    "pool-max",
+    "the output is the largest value of the window, not its average.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d(x, kernel_size, **settings)
+
+
+# --- max_pool2d_backward --------------------------------------------------------------------------
+
+
+def _routed(dy: Any, x: Any, kernel_size: Any, settings: Any, weight: Wrong, pad: float) -> Any:
+    """Each window's gradient times ``weight(values, largest)``, a share for each of its values."""
+    window = _pool_window(x, kernel_size, settings)
+    padded = window.pad(x, pad)
+    dx = np.zeros_like(padded)
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        values = padded[at]
+        largest = values.max(axis=(1, 2), keepdims=True)
+        dx[at] += weight(values, largest) * dy[:, i : i + 1, j : j + 1]
+    return window.crop(dx)
+
+
+def _first(hits: Any) -> Any:
+    """Of the places marked in each window (N, kh, kw, C), the first in row-major order."""
+    flat = hits.reshape(len(hits), -1, hits.shape[-1])
+    return (hits & (np.cumsum(flat, axis=1).reshape(hits.shape) == 1)).astype(float)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "every tied maximum rewarded",
+    "pool-max-backward",
+    "where several values of a window tie, one of them gets the gradient, not each.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _routed(dy, x, kernel_size, settings, lambda v, top: v == top, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "nearly tied values rewarded",
+    "pool-max-backward",
+    "values close to the maximum did not win; compare exactly, since a maximum is a copy.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _routed(dy, x, kernel_size, settings, np.isclose, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "gradient split among ties",
+    "pool-max-backward",
+    "the first of the tied values gets the whole gradient here; sharing it is another convention.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    def share(values: Any, top: Any) -> Any:
+        return (values == top) / (values == top).sum(axis=(1, 2), keepdims=True)
+
+    return _routed(dy, x, kernel_size, settings, share, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "last of the ties rewarded",
+    "pool-max-backward",
+    "of several tied values the first in row-major order wins, not the last.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    def last(values: Any, top: Any) -> Any:
+        return _first((values == top)[:, ::-1, ::-1])[:, ::-1, ::-1]
+
+    return _routed(dy, x, kernel_size, settings, last, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "zero padding wins the maximum",
+    "pool-max-backward",
+    "a zero of the padding won over negative values and took their gradient with it.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), 0.0)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "overlaps assigned instead of added",
+    "pool-max-backward",
+    "a value that wins several windows gets the sum of their gradients: write += where = stands.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    window = _pool_window(x, kernel_size, settings)
+    padded = window.pad(x, -np.inf)
+    dx = np.zeros_like(padded)
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        values = padded[at]
+        wins = _first(values == values.max(axis=(1, 2), keepdims=True))
+        dx[at] = np.where(wins, dy[:, i : i + 1, j : j + 1], dx[at])
+    return window.crop(dx)
+
+
+@mistake("max_pool2d_backward", "overlaps assigned instead of added", "pool-max-backward", "")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    window = _pool_window(x, kernel_size, settings)
+    padded = window.pad(x, -np.inf)
+    dx = np.zeros_like(padded)
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        values = padded[at]
+        wins = _first(values == values.max(axis=(1, 2), keepdims=True))
+        dx[at] = wins * dy[:, i : i + 1, j : j + 1]
+    return window.crop(dx)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "shared like an average",
+    "pool-max-backward",
+    "only the winner of a window moves its output; the other values get no gradient.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d_backward(dy, x, kernel_size, **settings)
+
+
+# --- avg_pool2d -----------------------------------------------------------------------------------
+
+
+@mistake(
+    "avg_pool2d",
+    "divided by the wrong count",
+    "pool-avg",
+    "a window over the edge is divided by the number of values in it, unless padding counts.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d(x, kernel_size, **{**settings, "count_include_pad": True})
+
+
+@mistake(
+    "avg_pool2d",
+    "axes of the average wrong",
+    "pool-avg",
+    "after the first mean the axes have moved up: the second mean ran over the channels.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, kw = as_pair("kernel_size", kernel_size)
+    stride = settings.get("stride")
+    if settings.get("padding", 0) != 0 or (stride or kernel_size) != kernel_size:
+        raise ValueError("this mistake is made with windows that tile the image")
+    N, H, W, C = x.shape
+    tiles = x.reshape(N, H // kh, kh, W // kw, kw, C)
+    return tiles.mean(axis=3).mean(axis=4)
+
+
+@mistake(
+    "avg_pool2d",
+    "not divided",
+    "pool-avg",
+    "the values of a window were added up, but not divided by their number.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, kw = as_pair("kernel_size", kernel_size)
+    return avg_pool2d(x, kernel_size, **{**settings, "count_include_pad": True}) * kh * kw
+
+
+@mistake(
+    "avg_pool2d",
+    "rows and columns exchanged",
+    "pool-avg",
+    "a pair is (rows, columns): the first number belongs to the rows.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "divided by the wrong count",
+    "pool-avg-backward",
+    "a window over the edge shares its gradient among the values in it, unless padding counts.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d_backward(dy, x, kernel_size, **{**settings, "count_include_pad": True})
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "not divided",
+    "pool-avg-backward",
+    "each value of a window moves the average by one part in its number, not by the whole.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, kw = as_pair("kernel_size", kernel_size)
+    counted = {**settings, "count_include_pad": True}
+    return avg_pool2d_backward(dy, x, kernel_size, **counted) * kh * kw
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "overlaps assigned instead of added",
+    "pool-avg-backward",
+    "a value in several windows gets the sum of their shares: write += where = stands.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    counted = settings.pop("count_include_pad", False)
+    window = _pool_window(x, kernel_size, settings)
+    inside = window.pad(np.ones((1, *x.shape[1:3], 1)))
+    dx = np.zeros_like(window.pad(x))
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        D = inside[at].size if counted else inside[at].sum()
+        dx[at] = dy[:, i : i + 1, j : j + 1] / D
+    return window.crop(dx)
+
+
+# --- dense ----------------------------------------------------------------------------------------
+
+
+@mistake(
+    "dense",
+    "weights transposed",
+    "dense-forward",
+    "x @ w.T was computed; here the rows of w belong to the inputs, so it is x @ w.",
+)
+def _(x: Any, w: Any, b: Any = None) -> Any:
+    return dense(x, w.T, b)
+
+
+@mistake("dense", "bias forgotten", "dense-forward", "the bias b was not added.")
+def _(x: Any, w: Any, b: Any = None) -> Any:  # noqa: ARG001
+    return dense(x, w)
+
+
+@mistake(
+    "dense_backward",
+    "weights transposed in dx",
+    "dense-dx",
+    "dz @ w was computed; dx sums over the outputs, so it is dz @ w.T.",
+)
+def _(dz: Any, x: Any, w: Any) -> Any:
+    _, dw, db = dense_backward(dz, x, w)
+    return dense(dz, w), dw, db
+
+
+@mistake(
+    "dense_backward",
+    "dw transposed",
+    "dense-dw",
+    "dz.T @ x has the shape of w.T; dw must have the shape of w, so it is x.T @ dz.",
+)
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, db = dense_backward(dz, x, w)
+    return dx, dw.T, db
+
+
+@mistake(
+    "dense_backward",
+    "1/N applied in the layer",
+    "dense-dw",
+    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+)
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, db = dense_backward(dz, x, w)
+    return dx, dw / len(x), db / len(x)
+
+
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, db = dense_backward(dz, x, w)
+    return dx / len(x), dw / len(x), db / len(x)
+
+
+@mistake(
+    "dense_backward",
+    "batch not summed",
+    "dense-db",
+    "dw and db add up over all examples of the batch.",
+)
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, _ = dense_backward(dz, x, w)
+    return dx, dw, dz
+
+
+@mistake("dense_backward", "batch not summed", "dense-db", "")
+def _(dz: Any, x: Any, w: Any) -> Any:
+    return dz @ w.T, *dense_backward(dz[-1:], x[-1:], w)[1:]
+
+
+@mistake(
+    "dense_backward",
+    "sign lost",
+    "dense-dx",
+    "the gradients have the wrong sign: they would lead uphill.",
+)
+def _(dz: Any, x: Any, w: Any) -> Any:
+    return tuple(-gradient for gradient in dense_backward(dz, x, w))
+
+
+# --- softmax and cross-entropy --------------------------------------------------------------------
+
+
+@mistake(
+    "softmax",
+    "largest logit not subtracted",
+    "softmax-forward",
+    "exp overflows for large logits; subtract the largest of each row first.",
+)
+def _(z: Any) -> Any:
+    exponentials = np.exp(z)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@mistake(
+    "softmax",
+    "normalised over the whole array",
+    "softmax-forward",
+    "each row is a distribution of its own: sum over the last axis, and keep it.",
+)
+def _(z: Any) -> Any:
+    exponentials = np.exp(z - z.max())
+    return exponentials / exponentials.sum()
+
+
+@mistake(
+    "softmax",
+    "normalised over the batch",
+    "softmax-forward",
+    "the classes are the last axis; the sum ran over the examples.",
+)
+def _(z: Any) -> Any:
+    return softmax(z.swapaxes(0, -1)).swapaxes(0, -1)
+
+
+@mistake(
+    "softmax_backward",
+    "Jacobian taken as diagonal",
+    "softmax-backward",
+    "every logit moves every probability, so the terms -a_m a_j with m != j belong to it.",
+)
+def _(da: Any, a: Any) -> Any:
+    return da * a * (1 - a)
+
+
+@mistake(
+    "softmax_backward",
+    "summed over the whole array",
+    "softmax-backward",
+    "the product of da and a is added up in each row by itself.",
+)
+def _(da: Any, a: Any) -> Any:
+    return a * (da - (da * a).sum())
+
+
+@mistake(
+    "log_softmax",
+    "logarithm of a rounded probability",
+    "softmax-log",
+    "the logarithm of a probability that rounded to zero is minus infinity; stay with the logits.",
+)
+def _(z: Any) -> Any:
+    return np.log(softmax(z))
+
+
+@mistake("cross_entropy", "sign lost", "softmax-loss", "the loss is minus the mean logarithm.")
+def _(z: Any, labels: Any) -> Any:
+    return -cross_entropy(z, labels)
+
+
+@mistake(
+    "cross_entropy",
+    "summed over the batch",
+    "softmax-loss",
+    "the loss is the mean over the batch; the sum was returned.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(z, labels) * len(z)
+
+
+@mistake(
+    "cross_entropy",
+    "averaged over the classes too",
+    "softmax-loss",
+    "the loss is divided by the number of examples, not by that of all entries.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(z, labels) / z.shape[1]
+
+
+@mistake(
+    "cross_entropy",
+    "softmax applied twice",
+    "softmax-loss",
+    "the argument z is made of logits; here it had been through a softmax already.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(softmax(z), labels)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "1/N forgotten",
+    "softmax-fused",
+    "the loss is a mean over the batch, so its gradient is divided by N.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(z, labels) * len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "1/N applied twice",
+    "softmax-fused",
+    "the gradient was divided by N twice; the mean over the batch does it once.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(z, labels) / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "sign lost",
+    "softmax-fused",
+    "the gradient is probabilities less labels; it was returned the other way round.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return -cross_entropy_backward(z, labels)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "logits taken for probabilities",
+    "softmax-fused",
+    "the labels were subtracted from the logits; z must go through softmax first.",
+)
+def _(z: Any, labels: Any) -> Any:
+    y = softmax(z) - cross_entropy_backward(z, labels) * len(z)
+    return (z - y) / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "Jacobian taken as diagonal",
+    "softmax-fused",
+    "every logit moves every probability: the gradient is a - y, not -y (1 - a).",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    y = a - cross_entropy_backward(z, labels) * len(z)
+    return -y * (1 - a) / len(z)
+
+
+# --- shared by the entries above ------------------------------------------------------------------
+
+
+def _window(x: Any, w: Any, settings: Any) -> Window:
+    return Window.over(x.shape[1:3], w.shape[:2], **settings)
+
+
+def _pool_window(x: Any, kernel_size: Any, settings: Any) -> Window:
+    stride = settings.get("stride")
+    return Window.over(
+        x.shape[1:3],
+        kernel_size,
+        stride=kernel_size if stride is None else stride,
+        padding=settings.get("padding", 0),
+    )
+
+
+def _paddings(x: Any, w: Any, settings: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    window = _window(x, w, settings)
+    rows, columns = ((axis.low, axis.high) for axis in (window.rows, window.columns))
+    return rows, columns
+
+
+def _patch(window: Window, i: int, j: int) -> tuple[slice, slice]:
+    """Padded positions of the window of output (i, j)."""
+    rows, columns = (
+        slice(a.stride * place, a.stride * place + a.extent, a.dilation)
+        for a, place in ((window.rows, i), (window.columns, j))
+    )
+    return rows, columns
+
+
+def _exchanged(settings: Any) -> dict[str, Any]:
+    return {
+        name: value[::-1] if isinstance(value, tuple) else value for name, value in settings.items()
+    }
+
+
+def _zero_stuffed(dz: Any, settings: Any) -> Any:
+    sh, sw = as_pair("stride", settings.get("stride", 1))
+    N, Ho, Wo, K = dz.shape
+    stuffed = np.zeros((N, sh * (Ho - 1) + 1, sw * (Wo - 1) + 1, K), dz.dtype)
+    stuffed[:, ::sh, ::sw] = dz
+    return stuffed
+
+
+def _at_stride_one(dz: Any, x: Any, w: Any, settings: Any) -> Any:
+    """Dx as for stride 1, of the size that stride 1 would have given it."""
+    window = _window(x, w, settings)
+    (top, bottom), (left, right) = _paddings(x, w, settings)
+    rows = dz.shape[1] - 1 + window.rows.extent - top - bottom
+    columns = dz.shape[2] - 1 + window.columns.extent - left - right
+    small = np.zeros((len(x), rows, columns, x.shape[3]), x.dtype)
+    padding = ((top, bottom), (left, right))
+    unstrided = {**settings, "stride": 1, "padding": padding}
+    return conv2d_backward(dz, small, w, **unstrided)[0]
+
+
+def _scattering(cols: Any, input_shape: Any, kernel_size: Any, settings: Any) -> Any:
+    N, H, W, C = input_shape
+    window = Window.over((H, W), kernel_size, **settings)
+    patches = cols.reshape(N, *window.out_size, *window.kernel_size, C)
+    return window, patches, np.zeros((N, window.rows.padded, window.columns.padded, C), cols.dtype)
+
+
+def _zero_padded(x: Any, kernel_size: Any, settings: Any) -> tuple[Any, dict[str, Any]]:
+    return _pool_window(x, kernel_size, settings).pad(x), {**settings, "padding": 0}

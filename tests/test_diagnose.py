@@ -1,0 +1,187 @@
+"""The checker names each known mistake, and no mistake in what is right."""
+
+import re
+
+import numpy as np
+import pytest
+
+import companion
+from companion.diagnose import diagnose, targets
+from companion.mistakes import CATALOGUE
+from companion.reference import EQUATIONS
+
+WAYS = [
+    pytest.param(entry, way, id=f"{entry.target}-{entry.name}-{number}".replace(" ", "_"))
+    for entry in CATALOGUE.values()
+    for number, way in enumerate(entry.ways)
+]
+
+
+@pytest.mark.parametrize("name", targets())
+def test_right_is_right(name):
+    diagnosis = diagnose(targets()[name].function, name)
+    assert diagnosis.ok
+    assert diagnosis.mistakes == ()
+    assert str(diagnosis) == f"{name}: right on all {diagnosis.probes} probes"
+
+
+@pytest.mark.parametrize(("entry", "way"), WAYS)
+def test_each_way_is_recognised_as_its_mistake_and_no_other(entry, way):
+    diagnosis = diagnose(way, entry.target)
+    assert not diagnosis.ok
+    assert diagnosis.mistakes == (entry,)
+    assert diagnosis.finding
+
+
+def test_at_least_fifteen_mistakes_and_one_for_each_function():
+    assert len(CATALOGUE) >= 15
+    assert {entry.target for entry in CATALOGUE.values()} == targets().keys()
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda e: f"{e.target}-{e.name}")
+def test_an_entry_has_one_sentence_and_an_equation(entry):
+    assert entry.reason.endswith(".")
+    assert entry.equation in EQUATIONS
+    assert f"chapter {entry.chapter}, equation {entry.equation}" in str(entry)
+
+
+def independent_backward(dz, x, w, *, stride=1, padding=0, dilation=1):
+    """A right answer that shares no code with the companion's: window by window, by einsum."""
+    window = companion.shapes.Window.over(
+        x.shape[1:3], w.shape[:2], stride=stride, padding=padding, dilation=dilation
+    )
+    rows, columns = window.rows, window.columns
+    padded = np.pad(
+        x, ((0, 0), (rows.low, rows.high), (columns.low, columns.high), (0, 0)), mode="constant"
+    )
+    dx, dw = np.zeros_like(padded), np.zeros_like(w)
+    for i in range(dz.shape[1]):
+        for j in range(dz.shape[2]):
+            h = rows.stride * i + rows.dilation * np.arange(w.shape[0])
+            q = columns.stride * j + columns.dilation * np.arange(w.shape[1])
+            at = np.ix_(range(len(x)), h, q, range(x.shape[3]))
+            dx[at] += np.einsum("nk,uvck->nuvc", dz[:, i, j], w)
+            dw += np.einsum("nk,nuvc->uvck", dz[:, i, j], padded[at])
+    dx = dx[:, rows.low : rows.low + rows.size, columns.low : columns.low + columns.size]
+    return dx, dw, np.einsum("nijk->k", dz)
+
+
+def test_another_right_implementation_is_right():
+    assert diagnose(independent_backward, companion.conv2d_backward).ok
+
+
+def test_settings_that_are_not_taken_are_not_probed():
+    def only_padding(dz, x, w, padding=0):
+        return companion.conv2d_backward(dz, x, w, padding=padding)
+
+    diagnosis = diagnose(only_padding, "conv2d_backward")
+    assert diagnosis.ok
+    assert diagnosis.skipped == ("stride", "dilation")
+    assert 3 <= diagnosis.probes < diagnose(companion.conv2d_backward, "conv2d_backward").probes
+    assert "not probed, since it takes no such argument: stride, dilation" in str(diagnosis)
+
+
+def test_a_learners_unrotated_kernel_without_settings():
+    def mine(dz, x, w):
+        kh, kw = w.shape[:2]
+        framed = np.pad(dz, ((0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1), (0, 0)))
+        dx = companion.conv2d(framed, w.swapaxes(2, 3))
+        return (dx, *companion.conv2d_backward(dz, x, w)[1:])
+
+    diagnosis = diagnose(mine, companion.conv2d_backward)
+    assert [entry.name for entry in diagnosis.mistakes] == ["kernel not rotated in dx"]
+    assert "conv-dx-correlation" in str(diagnosis)
+
+
+def test_a_learners_strided_scatter_that_assigns():
+    def mine(dz, x, w, stride=1):
+        dx, dw, db = np.zeros_like(x), np.zeros_like(w), dz.sum(axis=(0, 1, 2))
+        sh, sw = stride if isinstance(stride, tuple) else (stride, stride)
+        for n, i, j in np.ndindex(dz.shape[:3]):
+            rows = slice(sh * i, sh * i + w.shape[0])
+            columns = slice(sw * j, sw * j + w.shape[1])
+            dx[n, rows, columns] = w @ dz[n, i, j]
+            dw += x[n, rows, columns, :, None] * dz[n, i, j]
+        return dx, dw, db
+
+    (entry,) = diagnose(mine, "conv2d_backward").mistakes
+    assert entry.name == "overlaps assigned instead of added"
+
+
+def test_an_overwritten_argument():
+    def mine(da, z):
+        da[z <= 0] = 0
+        return da
+
+    diagnosis = diagnose(mine, "relu_backward")
+    assert [entry.name for entry in diagnosis.mistakes] == ["argument overwritten"]
+    assert diagnosis.finding.startswith("da was changed")
+
+
+def test_a_lost_dtype():
+    def mine(x, w, b=None):
+        return (x.astype(float) @ w.astype(float)) + b
+
+    diagnosis = diagnose(mine, "dense")
+    assert [entry.name for entry in diagnosis.mistakes] == ["dtype lost"]
+    assert diagnosis.finding.startswith("z is float64, expected float32")
+
+
+def test_an_unknown_mistake_is_shown_where_it_is():
+    def mine(da, z):
+        dz = companion.relu_backward(da, z)
+        dz[..., -1] += 1
+        return dz
+
+    diagnosis = diagnose(mine, "relu_backward")
+    assert diagnosis.mistakes == ()
+    assert "wrong, and not a mistake that is known here" in str(diagnosis)
+    found = re.match(r"dz\[0, 0, 3\] is (\S+), expected (\S+) ", diagnosis.finding)
+    assert found
+    assert float(found[1]) == pytest.approx(float(found[2]) + 1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("function", "finding"),
+    [
+        (lambda *arrays: arrays[:2], "it returned 2 arrays, expected 3: dx, dw, db"),
+        (lambda dz, x, w: (x[:, 1:], w, dz), "dx has shape (2, 2), expected (2, 3)"),
+        (lambda *arrays: len(arrays) / 0, "it raised ZeroDivisionError: division by zero"),
+        (lambda dz, x, w: (x.astype(str), w, dz), "dx has dtype <U32, expected float64"),
+        (lambda dz, x: (dz, x), "it raised TypeError: "),
+    ],
+)
+def test_what_is_not_even_an_answer(function, finding):
+    diagnosis = diagnose(function, "dense_backward")
+    assert not diagnosis.ok
+    assert diagnosis.finding.startswith(finding)
+    assert diagnosis.mistakes == ()
+
+
+def test_a_loss_may_be_a_number_or_an_array():
+    assert diagnose(
+        lambda z, labels: np.asarray(companion.cross_entropy(z, labels)), "cross_entropy"
+    ).ok
+
+
+def test_no_warning_leaks():
+    with np.errstate(all="raise"):
+        diagnosis = diagnose(lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True), "softmax")
+    assert [entry.name for entry in diagnosis.mistakes] == ["largest logit not subtracted"]
+
+
+def test_a_builtin_function_without_a_signature():
+    assert diagnose(np.maximum, "relu").finding.startswith("it raised TypeError")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((3, "relu"), TypeError, "function must be callable, got 3"),
+        ((abs, "sigmoid"), ValueError, "target must be one of conv2d, .*, got 'sigmoid'"),
+        ((abs, np.sin), ValueError, "target must be one of conv2d, .*, got <ufunc 'sin'>"),
+    ],
+)
+def test_bad_calls_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        diagnose(*arguments)
