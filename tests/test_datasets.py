@@ -11,6 +11,7 @@ import pytest
 
 import companion
 from companion import datasets, load_digits, load_mnist
+from companion.data import make_digits
 
 EMBEDDED = Path(companion.__file__).parent / "data"
 IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
@@ -249,3 +250,28 @@ def test_images_of_another_size(folder):
     data = load_mnist(folder)
     assert data.x_train.shape == (7, 5, 4, 1)
     assert data.x_train[6, 4, 3, 0] == pytest.approx(139 / 255)
+
+
+# --- the script that made the embedded files ------------------------------------------------------
+
+
+def test_the_script_keeps_the_first_items_and_writes_checksums(folder, tmp_path, monkeypatch):
+    def of(name):
+        return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+    made = tmp_path / "data"
+    made.mkdir()
+    monkeypatch.setattr(make_digits, "HERE", made)
+    monkeypatch.setattr(
+        make_digits, "ORIGINALS", {name: (of(name), 2) for name in make_digits.ORIGINALS}
+    )
+    make_digits.main(folder)
+    monkeypatch.setattr(datasets, "_EMBEDDED", made)
+    for kept, whole in zip(load_digits(), load_mnist(folder), strict=True):
+        np.testing.assert_array_equal(kept, whole[:2])
+
+
+def test_the_script_knows_the_originals(folder):
+    assert set(make_digits.ORIGINALS) == set(ORIGINAL)
+    with pytest.raises(SystemExit, match=r"train-images-idx3-ubyte is not the original MNIST file"):
+        make_digits.main(folder)

@@ -333,6 +333,7 @@ ELSEWHERE = {  # files and directories: test_datasets.py; the reports are result
     *("load_digits", "load_mnist", "Dataset", "Evaluation", "History", "Layer"),
     *("AdjointReport", "ArgumentReport", "GradientReport", "GradientError"),
     "cosine_decay",  # test_optim.py
+    *("diagnose", "Diagnosis"),  # test_diagnose.py
 }
 
 
