@@ -59,8 +59,8 @@ def cosine_decay(learning_rate: float, steps: int) -> Schedule:
 class SGD:
     """Stochastic gradient descent, with momentum.
 
-    With momentum m and learning rate r, each parameter p moves by its velocity:
-    ``v = m v + dL/dp``, then ``p = p - r v``.
+    With momentum m, weight decay w and learning rate r, each parameter p moves by its velocity:
+    ``v = m v + dL/dp + w p``, then ``p = p - r v``.
 
     Parameters
     ----------
@@ -69,6 +69,9 @@ class SGD:
         as :func:`cosine_decay`. Default 0.01.
     momentum : float
         Part m of the last velocity that is kept, at least 0 (none) and below 1. Default 0.
+    weight_decay : float
+        Pull w of every parameter towards zero, at least 0 (none): the gradient of
+        ``w / 2 * (p**2).sum()``. Default 0.
 
     Raises
     ------
@@ -90,9 +93,16 @@ class SGD:
     {'w': array([[2.]]), 'b': array([-0.5])}
     """
 
-    def __init__(self, learning_rate: float | Schedule = 0.01, *, momentum: float = 0.0) -> None:
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        *,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
         self.learning_rate = rate_or_schedule(learning_rate)
         self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
+        self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
         self._steps = 0
         self._velocity: dict[str, FloatArray] = {}
 
@@ -103,6 +113,8 @@ class SGD:
         moved = {}
         for name, p in network.params.items():
             gradient = gradient_of(network, name)
+            if self.weight_decay:
+                gradient = gradient + self.weight_decay * p
             if name in self._velocity:
                 gradient = self.momentum * self._velocity[name] + gradient
             self._velocity[name] = gradient
@@ -110,7 +122,9 @@ class SGD:
         network.params = moved
 
     def __repr__(self) -> str:
-        return f"SGD({self.learning_rate}, momentum={self.momentum})"
+        return (
+            f"SGD({self.learning_rate}, momentum={self.momentum}, weight_decay={self.weight_decay})"
+        )
 
 
 class Adam:

@@ -1,6 +1,5 @@
 """The recipe of the chapter: the code of the notebook's cells that are tagged ``recipe``."""
 
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from companion import (
-    SGD,
-    Adam,
-    Dense,
-    Sequential,
-    cosine_decay,
-    cross_entropy,
-    cross_entropy_backward,
-    evaluate,
-    fit,
-)
+from companion import SGD, cross_entropy, cross_entropy_backward, evaluate, fit
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "book" / "digits.ipynb"
 
@@ -97,56 +86,3 @@ def test_one_epoch_reads_most_of_the_held_out_images(recipe: dict[str, Any]) -> 
     recipe["EPOCHS"] = 1
     _, history = recipe["train"](0)
     assert history.validation_accuracy[-1] > 0.9
-
-
-def test_cosine_decay_falls_from_its_start_to_zero() -> None:
-    schedule = cosine_decay(0.4, 10)
-    rates = [schedule(t) for t in range(13)]
-    assert rates[0] == 0.4
-    assert rates[5] == pytest.approx(0.2)
-    assert rates[9] == pytest.approx(0.4 * (1 + np.cos(0.9 * np.pi)) / 2)
-    assert all(a > b for a, b in itertools.pairwise(rates[:11]))
-    assert rates[10:] == [0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("rate", "steps", "error", "message"),
-    [
-        (0.0, 10, ValueError, "learning_rate must be above 0"),
-        (-0.1, 10, ValueError, "learning_rate must be above 0"),
-        (float("nan"), 10, ValueError, "learning_rate must be above 0"),
-        ("fast", 10, TypeError, "learning_rate must be a number"),
-        (0.1, 0, ValueError, "steps must be at least 1"),
-        (0.1, 2.5, TypeError, "steps must be made of integers"),
-    ],
-)
-def test_cosine_decay_refuses(rate: Any, steps: Any, error: type, message: str) -> None:
-    with pytest.raises(error, match=message):
-        cosine_decay(rate, steps)
-
-
-@pytest.mark.parametrize("make", [lambda r: SGD(r, momentum=0.9), Adam], ids=["SGD", "Adam"])
-def test_a_schedule_sets_the_rate_of_each_step(make: Any) -> None:
-    def path(optimizer: Any, rates: list[float] | None) -> list[float]:
-        layer = Dense(1, 1, rng=np.random.default_rng(0))
-        network, seen = Sequential([layer]), []
-        for t in range(5):
-            if rates is not None:
-                optimizer.learning_rate = rates[t]
-            layer.grads = {"w": np.full((1, 1), t - 1.3), "b": np.ones(1)}
-            optimizer.step(network)
-            seen.append(float(layer.params["w"][0, 0]))
-        return seen
-
-    rates = [0.5, 0.1, 0.3, 0.2, 0.05]
-    assert path(make(lambda t: rates[t]), None) == path(make(1.0), rates)
-
-
-def test_a_schedule_may_end_at_zero_but_not_below() -> None:
-    layer = Dense(1, 1)
-    layer.grads = {"w": np.ones((1, 1)), "b": np.ones(1)}
-    before = layer.params["w"]
-    SGD(lambda _: 0.0).step(layer)
-    np.testing.assert_array_equal(layer.params["w"], before)
-    with pytest.raises(ValueError, match=r"learning_rate\(0\) must be at least 0"):
-        SGD(lambda _: -0.1).step(layer)

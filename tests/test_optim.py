@@ -31,6 +31,11 @@ def gradients(net, step):
 OPTIMIZERS = {
     "SGD": (lambda: SGD(0.1), "SGD", {"lr": 0.1}),
     "momentum": (lambda: SGD(0.05, momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
+    "weight decay": (
+        lambda: SGD(0.05, momentum=0.9, weight_decay=0.3),
+        "SGD",
+        {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.3},
+    ),
     "Adam": (lambda: Adam(0.02), "Adam", {"lr": 0.02}),
     "Adam, other settings": (
         lambda: Adam(0.3, beta1=0.5, beta2=0.8, eps=1e-3),
@@ -98,7 +103,7 @@ def test_against_the_formula(make, formula):
 
 
 def test_defaults():
-    assert repr(SGD()) == "SGD(0.01, momentum=0.0)"
+    assert repr(SGD()) == "SGD(0.01, momentum=0.0, weight_decay=0.0)"
     assert repr(Adam()) == "Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08)"
 
 
@@ -131,6 +136,22 @@ def test_a_step_without_gradients_is_refused_and_moves_nothing(make):
 def test_layers_without_parameters_stay_as_they_are():
     SGD(0.1).step(ReLU())
     Adam(0.1).step(Sequential([ReLU()]))
+
+
+@pytest.mark.parametrize("decay", [-0.1, math.nan, math.inf])
+def test_weight_decay_out_of_range_is_refused(decay):
+    with pytest.raises(ValueError, match=r"weight_decay must be at least 0 .*got"):
+        SGD(weight_decay=decay)
+
+
+def test_weight_decay_alone_shrinks_every_parameter():
+    net, optimizer = network(), SGD(0.1, weight_decay=0.5)
+    before = net.params
+    for layer in (net.layers[0], net.layers[2]):
+        layer.grads = {name: np.zeros_like(p) for name, p in layer.params.items()}
+    optimizer.step(net)
+    for name, p in before.items():
+        np.testing.assert_allclose(net.params[name], (1 - 0.1 * 0.5) * p, rtol=1e-14)
 
 
 # --- schedules ------------------------------------------------------------------------------------
