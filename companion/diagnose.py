@@ -124,8 +124,8 @@ def diagnose(function: Callable[..., Any], target: str | Callable[..., Any]) -> 
     target : callable or str
         The companion's function, or its name: ``conv2d``, ``conv2d_backward``, ``im2col``,
         ``col2im``, ``relu``, ``relu_backward``, ``max_pool2d``, ``max_pool2d_backward``,
-        ``avg_pool2d``, ``avg_pool2d_backward``, ``dense``, ``dense_backward``, ``softmax``, ``softmax_backward``,
-        ``log_softmax``, ``cross_entropy`` or ``cross_entropy_backward``.
+        ``avg_pool2d``, ``avg_pool2d_backward``, ``dense``, ``dense_backward``, ``softmax``,
+        ``softmax_backward``, ``log_softmax``, ``cross_entropy`` or ``cross_entropy_backward``.
 
     Returns
     -------
