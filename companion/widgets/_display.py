@@ -133,4 +133,5 @@ def _table(caption: str, rows: list[list[float]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{value:.4g}</td>" for value in row) + "</tr>" for row in rows
     )
-    return f"<table><caption>{html.escape(caption)}</caption><tbody>{body}</tbody></table>"
+    head = f"<caption>{html.escape(caption)}</caption>"
+    return f'<table class="cx-table">{head}<tbody>{body}</tbody></table>'

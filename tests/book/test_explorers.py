@@ -226,6 +226,27 @@ def test_every_cell_by_keyboard(explorer: Explorer, setting: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("base", ["file"], indirect=True)
+def test_every_key(explorer: Explorer) -> None:
+    explorer.point("Control+Home")
+    for press, at in [
+        ("ArrowRight", "0,1"),
+        ("ArrowRight", "0,2"),
+        ("ArrowDown", "1,2"),
+        ("ArrowLeft", "1,1"),
+        ("ArrowUp", "0,1"),
+        ("ArrowUp", "0,1"),
+        ("End", "0,3"),
+        ("ArrowRight", "0,3"),
+        ("Control+End", "3,3"),
+        ("ArrowDown", "3,3"),
+        ("Home", "3,0"),
+        ("ArrowLeft", "3,0"),
+        ("Control+Home", "0,0"),
+    ]:
+        assert explorer.point(press)["marks"]["z"]["at"] == [at], press
+
+
+@pytest.mark.parametrize("base", ["file"], indirect=True)
 def test_remainder_and_holes_are_seen_and_explained(explorer: Explorer) -> None:
     for name, value in zip(SLIDERS, (2, 3, 0, 1), strict=True):
         explorer.slide(name, value)

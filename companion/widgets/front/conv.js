@@ -13,6 +13,9 @@ const feeds = (h, outputs, kernel, { stride, padding, dilation }) =>
     .map((u) => [(h + padding - dilation * u) / stride, u])
     .filter(([i]) => Number.isInteger(i) && i >= 0 && i < outputs);
 
+/** One letter for each term of a sum, if there are enough. */
+const letters = (n) => (n <= 26 ? "abcdefghijklmnopqrstuvwxyz".slice(0, n) : "");
+
 function render({ model, el }) {
   const panel = controlPanel(model);
   const pictures = h("div", { class: "cx-pictures" });
@@ -68,6 +71,7 @@ function render({ model, el }) {
       range(n).map((r) => !feeds(r, shape(z)[axis], shape(w)[axis], frame).length);
     const [rows, columns] = [unread(H, 0), unread(W, 1)];
     const said = new Set();
+    if (letters(w.length * w[0].length)) said.add("Same letter: multiplied with each other.");
     for (const r of padded.keys())
       for (const c of padded[r].keys()) {
         const [i, j] = [r - p, c - p];
@@ -100,7 +104,7 @@ function render({ model, el }) {
     Object.values(grids).forEach((each) => each.clear());
     const met = backward ? grids.dz : grids.x;
     terms.forEach(([other, weight], n) => {
-      const letter = terms.length <= 26 ? String.fromCharCode(97 + n) : "";
+      const letter = letters(terms.length)[n];
       met.mark(other, "cx-hit", letter);
       grids.w.mark(weight, "cx-hit", letter);
     });
@@ -117,7 +121,7 @@ function render({ model, el }) {
     const written = terms.length
       ? [
           [`${left} = `, ...sum(([o, weight]) => `${backward ? "dz" : "x"}${pair(o)} × w${pair(weight)}`)],
-          [`${equals} `, ...sum(([o, [u, v]]) => `${show(value(o))} × ${factor(w[u][v])}`)],
+          [`${equals} `, ...sum(([o, [u, v]]) => `${factor(value(o))} × ${factor(w[u][v])}`)],
           [h("strong", {}, `${equals} ${show(result)}`)],
         ]
       : [[`${left} = ${show(result)}, an empty sum.`]];
@@ -133,7 +137,7 @@ function render({ model, el }) {
     const counts = cell.map((at, axis) =>
       feeds(at, shape(frame.z)[axis], shape(frame.w)[axis], frame).length);
     const many = counts[0] * counts[1];
-    if (many) return many > 1 ? `It feeds ${many} outputs, each through another weight.` : "It feeds 1 output.";
+    if (many) return many > 1 ? `It feeds ${many} outputs, each through its own weight.` : "It feeds 1 output.";
     const why = ["Row", "Column"].flatMap((name, axis) => {
       if (counts[axis]) return [];
       const { stride, padding, dilation } = frame;

@@ -82,7 +82,7 @@ function grid(name, caption, values, { origin = 0, size = shape(values), onPoint
     body.append(h("tr", {}, h("th", { scope: "row" }, show(r + origin)), ...made));
     return made;
   });
-  const table = h("table", { "data-grid": name, "aria-label": caption }, h("thead", {}, head), body);
+  const table = h("table", { class: "cx-table", "data-grid": name, "aria-label": caption }, h("thead", {}, head), body);
   const node = h("div", {}, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), table);
   const at = ([r, c]) => cells[r - origin][c - origin];
 
