@@ -77,7 +77,8 @@ class Explorer(ABC):
         parts = self.parts(settings)
         stored = {name for part in parts for name in part.by}
         movable = [c for c in self.controls if isinstance(c, Choice) or c.name in stored]
-        fixed = [f"{c.label.lower()} {settings[c.name]}" for c in self.controls if c not in movable]
+        fixed = [self._say(c, settings) for c in self.controls if c not in movable]
+        said = ", ".join(self._say(c, settings) for c in self.controls)
         state = {
             **settings,
             "label": self.label,
@@ -89,10 +90,15 @@ class Explorer(ABC):
         return (
             f'<div class="cx-static" data-explorer="{self.kind}">'
             f'<script type="application/json">{_json(state)}</script>'
-            f'<div class="cx-fallback">{tables}</div></div>'
+            f'<div class="cx-fallback"><p>{self.label}: {said}.</p>{tables}</div></div>'
             f"<style>{read_front('explorer.css')}</style>"
             f'<script type="module">{script(self.kind)}{read_front("static.js")}</script>'
         )
+
+    @staticmethod
+    def _say(control: Slider | Choice, settings: Settings) -> str:
+        name = control.label.lower() if isinstance(control, Slider) else control.name
+        return f"{name} {settings[control.name]}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self.html(self.settings)}

@@ -53,7 +53,7 @@ KERNEL = np.array(
         [3, -1, 1, 2, 0],
     ]
 )
-GRADIENTS = np.array([2.0, -1.0, 1.0, 3.0, -2.0])
+GRADIENTS = np.array([2.0, -1.0, 1.0, 3.0, -2.0, 1.0, -3.0, 2.0, -1.0, 3.0, -2.0])
 LARGEST = 32
 """Rows or columns beyond which a grid of numbers is no picture any more."""
 STORED = 12_000
@@ -112,7 +112,7 @@ class ConvExplorer(Explorer):
         Ho, Wo = out_size
         if self.dz is None:
             i, j = np.indices(out_size)
-            example: FloatArray = GRADIENTS[(2 * i + 3 * j + i * i * j) % 5]
+            example: FloatArray = GRADIENTS[(2 * i + 3 * j + i * i * j) % 11]
             return example
         top_left = self.dz[:Ho, :Wo]
         return top_left if top_left.shape == out_size else None
@@ -155,9 +155,8 @@ class ConvExplorer(Explorer):
             names["z"] = "Output z"
         else:
             names |= {"dz": "Incoming dz", "dx": "Gradient dx"}
-        setting = ", ".join(f"{s.label.lower()} {settings[s.name]}" for s in self.sliders)
         frame = self.frame(settings)
-        return {f"{text} ({setting})": frame[key] for key, text in names.items() if key in frame}
+        return {text: frame[key] for key, text in names.items() if key in frame}
 
 
 def explore_conv(

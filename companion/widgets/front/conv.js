@@ -116,8 +116,8 @@ function render({ model, el }) {
     const rounded = [result, ...terms.flatMap(([o, [u, v]]) => [value(o), w[u][v]])]
       .some((v) => !Number.isInteger(v));
     const equals = rounded ? "≈" : "=";
-    const sum = (write) => terms.flatMap((term, n) =>
-      [n ? " + " : "", h("span", { class: "cx-term" }, write(term))]);
+    const sum = (write) => terms.flatMap((term, n) => // a line breaks after a plus
+      [n ? " " : "", h("span", { class: "cx-term" }, write(term) + (n < terms.length - 1 ? " +" : ""))]);
     const written = terms.length
       ? [
           [`${left} = `, ...sum(([o, weight]) => `${backward ? "dz" : "x"}${pair(o)} × w${pair(weight)}`)],
