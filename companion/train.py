@@ -5,7 +5,7 @@ Chapter ``digits``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from .network import Layer
 from .optim import SGD
 from .shapes import FloatArray, as_float, as_int
 from .softmax import cross_entropy, cross_entropy_backward
+
+Augment = Callable[[FloatArray, np.random.Generator], ArrayLike]
 
 
 class Optimizer(Protocol):
@@ -54,6 +56,7 @@ def fit(
     batch_size: int = 64,
     optimizer: Optimizer | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
+    augment: Augment | None = None,
     rng: np.random.Generator | None = None,
     progress: bool = True,
 ) -> History:
@@ -75,8 +78,11 @@ def fit(
         Default: ``SGD(0.01, momentum=0.9)``.
     validation : (x, y), optional
         Evaluated after each epoch, never trained on.
+    augment : callable, optional
+        ``augment(batch, rng)`` returns what a step trains on in place of the batch: a copy of each
+        example, changed at random in a way that leaves its class alone. Default: none.
     rng : numpy.random.Generator, optional
-        Shuffles the examples. Default: a fresh generator.
+        Shuffles the examples, and serves ``augment``. Default: a fresh generator.
     progress : bool
         Show a bar on the standard error stream, where tqdm is installed. Default True.
 
@@ -121,7 +127,8 @@ def fit(
         for epoch in range(epochs):
             seen = []
             for batch in _batches(len(examples), batch_size, rng):
-                result = _step(network, optimizer, examples[batch], classes[batch])
+                shown = _augmented(examples[batch], augment, rng)
+                result = _step(network, optimizer, shown, classes[batch])
                 if not np.isfinite(result.loss):
                     raise FloatingPointError(
                         f"the loss is {result.loss} at step {len(step_loss)} (epoch {epoch}): "
@@ -200,6 +207,17 @@ def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np
     order = rng.permutation(n)
     for start in range(0, n, size):
         yield order[start : start + size]
+
+
+def _augmented(batch: FloatArray, augment: Augment | None, rng: np.random.Generator) -> FloatArray:
+    if augment is None:
+        return batch
+    changed = as_float("augment(batch, rng)", augment(batch, rng))
+    if changed.shape != batch.shape:
+        raise ValueError(
+            f"augment must return the batch's shape {batch.shape}, got shape {changed.shape}"
+        )
+    return changed.astype(batch.dtype, copy=False)
 
 
 def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

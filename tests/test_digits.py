@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from companion import SGD, cross_entropy, cross_entropy_backward, evaluate, fit
+from companion import SGD, Dense, cross_entropy, cross_entropy_backward, evaluate, fit
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "book" / "digits.ipynb"
 
@@ -86,3 +86,40 @@ def test_one_epoch_reads_most_of_the_held_out_images(recipe: dict[str, Any]) -> 
     recipe["EPOCHS"] = 1
     _, history = recipe["train"](0)
     assert history.validation_accuracy[-1] > 0.9
+
+
+def test_augmentation_shifts_each_image_by_at_most_one_pixel(recipe: dict[str, Any]) -> None:
+    images = np.zeros((200, 7, 9, 1))
+    images[:, 3, 4] = 1
+    shifted = recipe["jitter"](images, np.random.default_rng(0))
+    assert images[:, 3, 4].all()
+    _, rows, columns, _ = np.nonzero(shifted)
+    assert len(rows) == 200
+    places = set(zip((rows - 3).tolist(), (columns - 4).tolist(), strict=True))
+    assert places == {(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+
+
+def one_example_at_a_time() -> tuple[Dense, Any, Any]:
+    layer = Dense(2, 2, rng=np.random.default_rng(0))
+    return layer, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1])
+
+
+def test_fit_trains_on_what_augment_returns() -> None:
+    layer, x, y = one_example_at_a_time()
+    seen = []
+
+    def augment(batch: Any, rng: np.random.Generator) -> Any:
+        seen.append(batch.copy())
+        return np.zeros_like(batch)
+
+    before = layer.params["w"]
+    fit(layer, x, y, epochs=3, batch_size=1, optimizer=SGD(0.5), augment=augment, progress=False)
+    np.testing.assert_array_equal(layer.params["w"], before)  # zeros give the weights no gradient
+    assert layer.params["b"].any()
+    assert np.sort(np.concatenate(seen), axis=0).tolist() == np.repeat(x, 3, axis=0).tolist()
+
+
+def test_fit_refuses_an_augmentation_that_changes_the_shape() -> None:
+    layer, x, y = one_example_at_a_time()
+    with pytest.raises(ValueError, match=r"augment must return the batch's shape \(2, 2\), got"):
+        fit(layer, x, y, augment=lambda batch, _: batch[:, :1], progress=False)
