@@ -5,10 +5,14 @@ import os
 
 import closeness
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # The same examples in every run, and no clock: a failure is the code's, not the machine's.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+# A failure is enough where mutants are counted: no search for the smallest one.
+settings.register_profile(
+    "mutants", settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("repeatable")
 
 
