@@ -29,7 +29,7 @@ def im2col(
     x : array_like, (N, H, W, C)
         Input images.
     kernel_size, stride, dilation : int or (int, int)
-        As for :func:`companion.conv2d`.
+        As for :func:`~companion.conv.conv2d`.
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         Zeros around the input. Default 0.
 
