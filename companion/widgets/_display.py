@@ -1,4 +1,10 @@
-"""What all explorers share: controls, numbers for the page, and the HTML that needs no kernel."""
+"""What all explorers share: controls, numbers for the page, and the HTML that needs no kernel.
+
+An explorer is three things: a subclass of :class:`Explorer` in the module of its chapter, which
+computes frames with the package; ``front/<kind>.js``, whose ``render({ model, el })`` draws them
+with ``front/lib.js``; and a class of traits in ``live.py``. The script is one and the same in a
+live notebook and in a static page; only the model behind it differs (``front/static.js``).
+"""
 
 from __future__ import annotations
 

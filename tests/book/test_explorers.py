@@ -343,7 +343,7 @@ def test_the_address_holds_the_view(opened: Opened, explorer: Explorer) -> None:
     assert link.get_attribute("href") == f"#conv-explorer:{wanted}"
     link.press("Enter")
     assert page.url.endswith(wanted)
-    page.evaluate("location.hash = '#conv-explorer:stride=1,padding=9,mode=odd,cell=x,k,%25'")
+    page.evaluate("location.hash = '#conv-explorer:stride=1,padding=9,mode=odd,cell=x,k,%'")
     page.wait_for_function("document.querySelector('[data-name=stride]').value === '1'")
     check_tables(explorer.read(), (2, 1, 1, 1), backward=True)
     assert opened.wrong == []

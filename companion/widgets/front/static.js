@@ -34,7 +34,7 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
     link.href = `#${name}:${[...values, `cell=${state.cell.join("-")}`]}`;
   };
   function follow() {
-    const [, text] = decodeURIComponent(location.hash).split(`#${name}:`);
+    const [, text] = location.hash.split(`#${name}:`);
     if (text === undefined) return false;
     const wanted = Object.fromEntries(text.split(",").map((item) => item.split("=")));
     for (const { name, low, high, options } of state.controls) {
