@@ -15,6 +15,7 @@ from .gradcheck import (
     GradientReport,
     check_adjoint,
     check_gradient,
+    check_layer,
     numerical_gradient,
 )
 from .im2col import col2im, im2col
@@ -64,6 +65,7 @@ __all__ = [
     "avg_pool2d_backward",
     "check_adjoint",
     "check_gradient",
+    "check_layer",
     "col2im",
     "conv2d",
     "conv2d_backward",

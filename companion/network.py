@@ -150,9 +150,7 @@ class Sequential(Layer):
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
         for position, layer in enumerate(self.layers):
-            for part in ("forward", "backward", "params", "grads"):
-                if isinstance(layer, type) or not hasattr(layer, part):
-                    raise TypeError(f"layers[{position}] must be a layer, got {layer!r}")
+            check_protocol(f"layers[{position}]", layer)
             if any(layer is earlier for earlier in self.layers[:position]):
                 raise ValueError(
                     f"layers[{position}] must be a layer of its own, got {layer!r} a second time: "
@@ -276,3 +274,10 @@ def checked_params(
         if array.dtype.kind != "f":
             raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
     return arrays
+
+
+def check_protocol(name: str, layer: Any) -> None:
+    """Refuse what is no layer: a class instead of an instance, or an object that lacks a part."""
+    for part in ("forward", "backward", "params", "grads"):
+        if isinstance(layer, type) or not hasattr(layer, part):
+            raise TypeError(f"{name} must be a layer, with {part}, got {layer!r}")

@@ -8,6 +8,7 @@ from closeness import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 
+import companion
 from companion import (
     Conv2D,
     Dense,
@@ -548,3 +549,101 @@ def test_a_network_is_checked_like_a_function():
         return network.backward(dz)
 
     assert check_gradient(network.forward, backward, X).ok
+
+
+@pytest.mark.parametrize(
+    ("method", "error"), [("central", 1e-9), ("richardson", 1e-11), ("complex", 1e-15)]
+)
+def test_each_method_of_differentiation_has_its_accuracy(method, error):
+    x = np.array([[0.3, -1.2], [2.0, 0.7]])
+    slopes = companion.numerical_gradient(lambda x: (np.exp(x) * np.sin(x)).sum(), x, method=method)
+    exact = np.exp(x) * (np.sin(x) + np.cos(x))
+    assert np.abs(slopes - exact).max() <= error * np.abs(exact).max()
+
+
+def test_richardson_cancels_the_error_of_a_wide_step():
+    def cube(x):
+        return (x**3).sum()
+
+    wide = {"step": 0.1}
+    central = companion.numerical_gradient(cube, [2.0], **wide)
+    richardson = companion.numerical_gradient(cube, [2.0], method="richardson", **wide)
+    assert central[0] - 12 == pytest.approx(0.01)  # h**2 exactly
+    assert richardson[0] == pytest.approx(12, abs=1e-12)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match=r"method must be one of central, .*, got 'forward'"):
+        companion.numerical_gradient(np.sum, [1.0], method="forward")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (companion.Conv2D(2, 3, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2))), (2, 5, 6, 2)),
+        (companion.Dense(4, 3), (5, 4)),
+        (companion.MaxPool2D(2, padding=1), (2, 5, 4, 3)),
+        (companion.AvgPool2D((2, 3), stride=1, count_include_pad=True), (2, 5, 4, 3)),
+        (companion.Flatten(), (2, 3, 4)),
+        (
+            companion.Sequential([companion.Dense(4, 6), companion.ReLU(), companion.Dense(6, 2)]),
+            (3, 4),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_layers_pass_and_keep_their_parameters(layer, shape):
+    before = dict(layer.params)
+    report = companion.check_layer(layer, np.random.default_rng(1).normal(size=shape))
+    assert [argument.name for argument in report.arguments] == ["x", *before]
+    assert layer.params.keys() == before.keys()
+    assert all(layer.params[name] is value for name, value in before.items())
+
+
+def test_a_layer_of_ones_own_with_a_wrong_parameter_gradient():
+    class Scale:
+        def __init__(self):
+            self.params, self.grads = {"gain": np.array([2.0, 3.0])}, {}
+
+        def forward(self, x):
+            self.x = x
+            return x * self.params["gain"]
+
+        def backward(self, dz):
+            self.grads = {"gain": (dz * self.x).mean(axis=0)}  # should be the sum
+            return dz * self.params["gain"]
+
+    layer = Scale()
+    with pytest.raises(companion.GradientError) as caught:
+        companion.check_layer(layer, np.random.default_rng(0).normal(size=(4, 2)))
+    assert [argument.ok for argument in caught.value.report.arguments] == [True, False]
+    assert layer.params["gain"].tolist() == [2.0, 3.0]
+    layer.backward = lambda dz: dz * layer.params["gain"]
+    layer.grads = {}
+    with pytest.raises(ValueError, match=r"layer\.grads lacks the parameters gain"):
+        companion.check_layer(layer, np.ones((4, 2)))
+
+
+def test_some_entries_only():
+    calls = 0
+
+    def forward(x):
+        nonlocal calls
+        calls += 1
+        return x**2
+
+    x = np.random.default_rng(0).normal(size=(20, 30))
+    companion.check_gradient(forward, lambda dz, x: 2 * dz * x, x, entries=5)
+    assert calls <= 5 * 4 + 2
+
+    def wrong_at_one(dz, x):
+        gradient = 2 * dz * x
+        gradient[3, 4] += 1
+        return gradient
+
+    companion.check_gradient(forward, wrong_at_one, x, entries=5)  # it was not among the five
+    with pytest.raises(companion.GradientError) as caught:
+        companion.check_gradient(forward, wrong_at_one, x, entries=600)
+    assert caught.value.report.arguments[0].index == (3, 4)
+    with pytest.raises(ValueError, match="entries must be at least 1, got 0"):
+        companion.check_gradient(forward, wrong_at_one, x, entries=0)

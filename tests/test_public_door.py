@@ -249,6 +249,11 @@ BAD = [
         "the gradient of argument 0",
         "got shape (1,)",
     ),
+    ("check_layer", {"layer": 3}, TypeError, "layer", "got 3"),
+    ("check_layer", {"layer": companion.Dense}, TypeError, "layer", "companion.dense.Dense"),
+    ("check_layer", {"x": [1.0]}, ValueError, "x", "got shape (1,)"),
+    ("check_layer", {"entries": 1.5}, TypeError, "entries", "got 1.5"),
+    ("check_layer", {"rng": 0}, TypeError, "rng", "got 0"),
     ("check_adjoint", {"y": [1.0]}, ValueError, "y", "got shape (1,)"),
     ("check_adjoint", {"backward": lambda y: y[:1]}, ValueError, "backward(y)", "got shape (1,)"),
     ("check_adjoint", {"rng": 0}, TypeError, "rng", "got 0"),
@@ -309,6 +314,11 @@ OTHERS = {
         ),
         {"x": normal(2)},
         {"forward": np.sin, "backward": lambda dz, x: dz * np.cos(x)},
+    ),
+    "check_layer": Door(
+        lambda layer, x, **given: companion.check_layer(layer, x, **given),
+        {"x": normal(2, 4)},
+        {"layer": dense_layer()},
     ),
     "check_adjoint": Door(
         companion.check_adjoint,
