@@ -185,3 +185,37 @@ def test_a_builtin_function_without_a_signature():
 def test_bad_calls_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         diagnose(*arguments)
+
+
+def test_a_function_that_takes_no_pairs_is_diagnosed_on_the_rest():
+    def mine(dz, x, w, stride=1, padding=0):
+        if not (isinstance(stride, int) and isinstance(padding, int)):
+            raise TypeError("whole numbers only")
+        settings = {"stride": stride, "padding": padding}
+        _, dw, db = companion.conv2d_backward(dz, x, w, **settings)
+        return companion.conv2d_backward(dz, x, w[::-1, ::-1], **settings)[0], dw, db
+
+    (entry,) = diagnose(mine, "conv2d_backward").mistakes
+    assert entry.name == "kernel not rotated in dx"
+
+
+def test_simple_probes_have_no_pairs():
+    def mine(x, kernel_size, stride=None, padding=0):
+        assert isinstance(kernel_size, int)
+        assert stride is None or isinstance(stride, int)
+        assert isinstance(padding, int)
+        return companion.max_pool2d(x, kernel_size, stride=stride, padding=padding)
+
+    diagnosis = diagnose(mine, "max_pool2d", simple=True)
+    assert diagnosis.ok
+    assert diagnosis.probes >= 4
+    assert diagnose(mine, "max_pool2d").finding.startswith("it raised AssertionError")
+
+
+def test_a_function_that_only_raises_has_no_known_mistake():
+    def mine(dz, x, w):
+        raise NotADirectoryError
+
+    diagnosis = diagnose(mine, "conv2d_backward")
+    assert diagnosis.mistakes == ()
+    assert diagnosis.finding.startswith("it raised NotADirectoryError")
