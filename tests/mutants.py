@@ -24,7 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent / "companion"
-TIME_LIMIT = 120.0  # seconds; a loop that a mutant made endless is noticed too
+TIME_LIMIT = 300.0  # seconds
 
 GENERAL = ["hard_cases", "edges", "public_door"]
 TESTS = {  # module: the tests that must notice, the fastest first
@@ -34,7 +34,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "pool": [*GENERAL, "pool"],
     "dense": [*GENERAL, "dense"],
     "softmax": [*GENERAL, "softmax"],
-    "shapes": ["shapes", *GENERAL, "im2col", "pool"],
+    "shapes": ["shapes", *GENERAL, "im2col"],
     "gradcheck": ["gradcheck", "public_door"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
@@ -221,14 +221,17 @@ def survivors(module: str, every: int, jobs: int) -> tuple[int, list[str]]:
             running[process] = planter, time.monotonic()
         for process, (planter, started) in list(running.items()):
             process.join(0.05)
-            if process.is_alive() and time.monotonic() - started > TIME_LIMIT:
+            stopped = process.is_alive() and time.monotonic() - started > TIME_LIMIT
+            if stopped:
                 process.kill()
                 process.join()
             if not process.is_alive():
                 del running[process]
-                if process.exitcode == 0:
+                if process.exitcode == 0 or stopped:  # an endless loop is for the reader to judge
                     before, after = (t.split("\n")[0] for t in (planter.before, planter.after))
-                    lines.append(f"{module}.py:{planter.line}: {before}  ->  {after}")
+                    note = f" (stopped after {TIME_LIMIT:.0f} s)" if stopped else ""
+                    lines.append(f"{module}.py:{planter.line}: {before}  ->  {after}{note}")
+                    print(f"\n{lines[-1]}", file=sys.stderr)
         done = tried - len(waiting) - len(running)
         print(f"\r{module}: {done}/{tried}, {len(lines)} survive", end="", file=sys.stderr)
     print(file=sys.stderr)

@@ -72,6 +72,7 @@ def test_any_integers_and_pairs_will_do():
     settings = {"stride": np.array([2, 1]), "padding": [[1, 0], np.array([2, 1])]}
     assert output_size([np.int32(9), 8], np.array([3, 2]), **settings) == expected
     assert all(type(n) is int for n in output_size((9, 8), np.int64(3)))
+    assert output_size((9, 8), np.array(3)) == (7, 6)
 
 
 def test_loops_count_no_window_where_the_kernel_does_not_fit():
