@@ -108,11 +108,11 @@ class SGD:
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
-        rate = rate_at(self.learning_rate, self._steps)
+        rate, gradients = rate_at(self.learning_rate, self._steps), gradients_of(network)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
-            gradient = gradient_of(network, name)
+            gradient = gradients[name]
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
             if name in self._velocity:
@@ -182,11 +182,11 @@ class Adam:
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
-        rate = rate_at(self.learning_rate, self._steps)
+        rate, gradients = rate_at(self.learning_rate, self._steps), gradients_of(network)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
-            gradient = gradient_of(network, name)
+            gradient = gradients[name]
             mean = self.beta1 * self._mean.get(name, 0.0) + (1 - self.beta1) * gradient
             square = self.beta2 * self._square.get(name, 0.0) + (1 - self.beta2) * gradient**2
             self._mean[name], self._square[name] = mean, square
@@ -211,11 +211,13 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
     return in_range(f"learning_rate({step})", learning_rate(step), low=0.0)
 
 
-def gradient_of(network: Layer, name: str) -> FloatArray:
-    """The gradient of the parameter ``name``, or an error that says why there is none."""
-    if name not in network.grads:
-        raise RuntimeError(f"parameter {name} has no gradient: call backward before step")
-    return network.grads[name]
+def gradients_of(network: Layer) -> dict[str, FloatArray]:
+    """The gradient of every parameter, or an error that says which has none."""
+    gradients = network.grads
+    if missing := sorted(network.params.keys() - gradients.keys()):
+        names = ", ".join(missing)
+        raise RuntimeError(f"no gradient for parameter {names}: call backward before step")
+    return gradients
 
 
 def in_range(
@@ -227,10 +229,9 @@ def in_range(
     below: float = np.inf,
 ) -> float:
     """``value`` as a float with ``above < value``, ``low <= value`` and ``value < below``."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a number, got {value!r}") from error
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
     if not (above < number and low <= number < below):
         bounds = [f"above {above:g}"] if above > -np.inf else []
         bounds += [f"at least {low:g}"] if low > -np.inf else []

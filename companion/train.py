@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .network import Layer
 from .optim import SGD
-from .shapes import FloatArray, as_float, as_int
+from .shapes import FloatArray, as_array, as_float, as_generator, as_int
 from .softmax import cross_entropy, cross_entropy_backward
 
 Augment = Callable[[FloatArray, np.random.Generator], ArrayLike]
@@ -117,7 +117,7 @@ def fit(
         raise ValueError("x must hold at least one example, got none")
     epochs, batch_size = as_int("epochs", epochs, minimum=0), as_int("batch_size", batch_size)
     optimizer = SGD(0.01, momentum=0.9) if optimizer is None else optimizer
-    rng = np.random.default_rng() if rng is None else rng
+    rng = as_generator("rng", rng)
     steps = -(-len(examples) // batch_size)
 
     step_loss: list[float] = []
@@ -226,7 +226,7 @@ def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _door(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
-    examples, classes = as_float("x", x), np.asarray(y)
+    examples, classes = as_float("x", x), as_array("y", y)
     if examples.ndim < 2:
         raise ValueError(f"x must have the axes (N, ...), got shape {examples.shape}")
     if classes.shape != (len(examples),):
