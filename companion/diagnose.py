@@ -269,7 +269,7 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
         if wrong.any():
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
             place = f"{name}{list(index)}" if index else name
-            return f"{place} is {given[index]:.6g}, expected {expected[index]:.6g}"
+            return f"{place} is {given[index] + 0.0:.6g}, expected {expected[index] + 0.0:.6g}"
     return ""
 
 

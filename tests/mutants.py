@@ -40,6 +40,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "optim": ["optim", "public_door"],
     "train": ["train", "public_door"],
     "datasets": ["datasets"],
+    "diagnose": ["diagnose"],
 }
 
 SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {

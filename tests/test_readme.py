@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BLOCKS = re.findall(
-    r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+WITH_OUTPUT = re.findall(
+    r"^```python\n((?:(?!```).)*)^```\s+```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL
 )
 
 
@@ -27,6 +29,10 @@ def test_the_network_learns_the_digits() -> None:
     assert float(accuracy[1]) > 0.9
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if "fit(" not in b])
-def test_example_runs(block: str) -> None:
-    assert run(block)
+@pytest.mark.parametrize(("block", "output"), WITH_OUTPUT)
+def test_example_prints_what_the_readme_says(block: str, output: str) -> None:
+    assert run(block) == output
+
+
+def test_no_example_is_left_out() -> None:
+    assert len(BLOCKS) == 1 + len(WITH_OUTPUT) >= 2
