@@ -25,4 +25,7 @@ window.addEventListener("load", async () => {
   };
   const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => mark(target)));
   document.querySelectorAll("div.math mjx-container, span.math").forEach((box) => watch.observe(box));
+  // The arrow that opens a part of the table of contents has an icon for its only content.
+  for (const arrow of document.querySelectorAll(".bd-links summary"))
+    arrow.setAttribute("aria-label", `Pages of: ${arrow.closest("li").querySelector("a").textContent.trim()}`);
 });
