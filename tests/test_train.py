@@ -252,3 +252,30 @@ def test_a_bar_is_closed_when_training_stops(bars):
 def test_no_bar_when_not_wanted(bars):
     train(network(), progress=False)
     assert bars == []
+
+
+def test_augment_changes_what_the_network_sees_and_nothing_else():
+    shown = []
+
+    def brighter(batch, rng):
+        shown.append((len(batch), rng.random()))
+        return batch + 1
+
+    x, y = np.zeros((10, 4)), np.zeros(10, int)
+    layer = Dense(4, 2, rng=np.random.default_rng(0))
+    fit(layer, x, y, batch_size=4, augment=brighter, rng=np.random.default_rng(1), progress=False)
+    assert [size for size, _ in shown] == [4, 4, 2]
+    assert len({number for _, number in shown}) == 3  # the generator moves on
+    assert not x.any()
+    assert layer.grads["w"].any()  # a gradient of x, which the network saw as ones
+
+
+def test_augment_must_keep_the_shape():
+    with pytest.raises(ValueError, match=r"augment must return the batch's shape \(4, 4\), got"):
+        fit(
+            Dense(4, 2),
+            np.zeros((4, 4)),
+            np.zeros(4, int),
+            augment=lambda batch, rng: batch[:, :2],
+            progress=False,
+        )
