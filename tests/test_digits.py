@@ -91,24 +91,3 @@ def test_one_epoch_reads_most_of_the_held_out_images(recipe: dict[str, Any]) -> 
 def one_example_at_a_time() -> tuple[Dense, Any, Any]:
     layer = Dense(2, 2, rng=np.random.default_rng(0))
     return layer, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1])
-
-
-def test_fit_trains_on_what_augment_returns() -> None:
-    layer, x, y = one_example_at_a_time()
-    seen = []
-
-    def augment(batch: Any, rng: np.random.Generator) -> Any:
-        seen.append(batch.copy())
-        return np.zeros_like(batch)
-
-    before = layer.params["w"]
-    fit(layer, x, y, epochs=3, batch_size=1, optimizer=SGD(0.5), augment=augment, progress=False)
-    np.testing.assert_array_equal(layer.params["w"], before)  # zeros give the weights no gradient
-    assert layer.params["b"].any()
-    assert np.sort(np.concatenate(seen), axis=0).tolist() == np.repeat(x, 3, axis=0).tolist()
-
-
-def test_fit_refuses_an_augmentation_that_changes_the_shape() -> None:
-    layer, x, y = one_example_at_a_time()
-    with pytest.raises(ValueError, match=r"augment must return the batch's shape \(2, 2\), got"):
-        fit(layer, x, y, augment=lambda batch, _: batch[:, :1], progress=False)

@@ -276,6 +276,6 @@ def test_augment_must_keep_the_shape():
             Dense(4, 2),
             np.zeros((4, 4)),
             np.zeros(4, int),
-            augment=lambda batch, rng: batch[:, :2],
+            augment=lambda batch, _: batch[:, :2],
             progress=False,
         )
