@@ -23,7 +23,9 @@ from .shapes import (
     as_int,
     as_pair,
     as_vector,
+    check_last_axis,
     check_padding,
+    column_sums,
     nan_is_an_answer,
     one_dtype,
 )
@@ -171,7 +173,7 @@ def _backward(
         met = padded[tap].reshape(N * Ho * Wo, C)
         dw[u, v] = met.T @ dz  # conv-dw: (C, N*Ho*Wo) @ (N*Ho*Wo, K) -> (C, K)
         dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx, the terms of (u, v)
-    return window.crop(dx), dw, dz.sum(axis=0)  # conv-db
+    return window.crop(dx), dw, column_sums(dz)  # conv-db
 
 
 class Conv2D(Layer):
@@ -228,9 +230,12 @@ class Conv2D(Layer):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, K) of images (N, H, W, C)."""
-        x = self._remember(as_float("x", x, "N H W C"))
+        x = as_float("x", x, "N H W C")
+        check_last_axis("x", x, self.params["w"].shape[2], "channels")
         w, b = self._params_like(x, "w", "b")
-        return conv2d(x, w, b, **self._settings())
+        z = conv2d(x, w, b, **self._settings())
+        self._remember(x)
+        return z
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient dx (N, H, W, C); sets ``grads["w"]`` and ``grads["b"]``."""
@@ -262,6 +267,11 @@ def _door(
             f"x has shape {x.shape} (N, H, W, C), w has shape {w.shape} (kh, kw, C, K)"
         )
     window = Window.over(
-        x.shape[1:3], w.shape[:2], stride=stride, padding=padding, dilation=dilation
+        x.shape[1:3],
+        w.shape[:2],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        kernel="the size of w",
     )
     return x, w, window

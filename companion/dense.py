@@ -15,6 +15,8 @@ from .shapes import (
     as_gradient,
     as_int,
     as_vector,
+    check_last_axis,
+    column_sums,
     nan_is_an_answer,
     one_dtype,
 )
@@ -104,7 +106,7 @@ def dense_backward(
     dz, x, w = one_dtype(dz, x, w)
     dx = dz @ w.T  # dense-dx: (N, O) @ (O, I) -> (N, I)
     dw = x.T @ dz  # dense-dw: (I, N) @ (N, O) -> (I, O)
-    db = dz.sum(axis=0)  # dense-db: (N, O) -> (O,)
+    db = column_sums(dz)  # dense-db: (N, O) -> (O,)
     return dx, dw, db
 
 
@@ -146,8 +148,11 @@ class Dense(Layer):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, O) of examples (N, I)."""
-        x = self._remember(as_float("x", x, "N I"))
-        return dense(x, *self._params_like(x, "w", "b"))
+        x = as_float("x", x, "N I")
+        check_last_axis("x", x, len(self.params["w"]), "features")
+        z = dense(x, *self._params_like(x, "w", "b"))
+        self._remember(x)
+        return z
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient dx (N, I); sets ``grads["w"]`` and ``grads["b"]``."""

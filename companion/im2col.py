@@ -111,7 +111,14 @@ def col2im(
     if len(sizes) != 4:
         raise ValueError(f"input_shape must be (N, H, W, C), got {sizes}")
     N, (H, W), C = sizes[0], as_pair("input_shape", sizes[1:3]), sizes[3]
-    window = Window.over((H, W), kernel_size, stride=stride, padding=padding, dilation=dilation)
+    window = Window.over(
+        (H, W),
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        image="input_shape",
+    )
     (Ho, Wo), (kh, kw) = window.out_size, window.kernel_size
     cols = as_float("cols", cols, "N*Ho*Wo kh*kw*C")
     if cols.shape != (N * Ho * Wo, kh * kw * C):

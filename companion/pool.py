@@ -6,6 +6,7 @@ values of a window tie, the first in row-major order wins; padding never wins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -24,6 +25,7 @@ from .shapes import (
     check_padding,
     nan_is_an_answer,
     one_dtype,
+    resolve_padding,
 )
 
 
@@ -246,6 +248,9 @@ class _Pooling(Layer):
         self.kernel_size = as_pair("kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else as_pair("stride", stride)
         self.padding = check_padding(padding)
+        if not isinstance(padding, str):
+            sides = resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
+            check_half_window(sides, self.kernel_size, padding)
 
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding}
@@ -285,8 +290,10 @@ class MaxPool2D(_Pooling):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
-        x = self._remember(as_float("x", x, "N H W C"))
-        return max_pool2d(x, self.kernel_size, **self._settings())
+        x = as_float("x", x, "N H W C")
+        y = max_pool2d(x, self.kernel_size, **self._settings())
+        self._remember(x)
+        return y
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
@@ -332,10 +339,12 @@ class AvgPool2D(_Pooling):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
-        x = self._remember(as_float("x", x, "N H W C"))
-        return avg_pool2d(
+        x = as_float("x", x, "N H W C")
+        y = avg_pool2d(
             x, self.kernel_size, count_include_pad=self.count_include_pad, **self._settings()
         )
+        self._remember(x)
+        return y
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
@@ -377,10 +386,18 @@ def _door(
         stride=kernel_size if stride is None else stride,
         padding=padding,
     )
-    for axis in (window.rows, window.columns):
-        if 2 * max(axis.low, axis.high) > axis.kernel:
+    sides = [(axis.low, axis.high) for axis in (window.rows, window.columns)]
+    check_half_window(sides, window.kernel_size, padding)
+    return x, window
+
+
+def check_half_window(
+    sides: Sequence[tuple[int, int]], kernel_size: tuple[int, int], padding: Padding
+) -> None:
+    """Refuse a padding of which a window could be full."""
+    for side, kernel in zip(sides, kernel_size, strict=True):
+        if 2 * max(side) > kernel:
             raise ValueError(
                 f"padding must be at most half the window, so that every window holds a real "
                 f"value: got padding {padding!r} with kernel_size {kernel_size!r}"
             )
-    return x, window

@@ -40,7 +40,7 @@ def relu(z: ArrayLike) -> FloatArray:
     array([0., 0., 3.])
     """
     z = as_float("z", z)
-    return np.maximum(z, z.dtype.type(0))  # relu-forward
+    return np.asarray(np.maximum(z, z.dtype.type(0)))  # relu-forward
 
 
 def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:

@@ -77,9 +77,14 @@ class Window:
         stride: Size = 1,
         padding: Padding = 0,
         dilation: Size = 1,
+        image: str = "x",
+        kernel: str = "kernel_size",
     ) -> Window:
-        """Check every setting against the image size ``(H, W)`` and each other."""
-        kernels = as_pair("kernel_size", kernel_size)
+        """Check every setting against the image size ``(H, W)`` and each other.
+
+        ``image`` and ``kernel`` are the arguments that errors name.
+        """
+        kernels = as_pair(kernel, kernel_size)
         strides = as_pair("stride", stride)
         dilations = as_pair("dilation", dilation)
         paddings = resolve_padding(padding, image_size, kernels, strides, dilations)
@@ -91,11 +96,11 @@ class Window:
         ]
         for name, axis in zip(_AXES, axes, strict=True):
             if axis.size < 1:
-                raise ValueError(f"x must have {name}: at least 1, got {axis.size}")
+                raise ValueError(f"{image} must have at least 1 of its {name}, got {axis.size}")
             if axis.extent > axis.padded:
                 raise ValueError(
-                    f"kernel_size {kernel_size!r} with dilation {dilation!r} covers {axis.extent} "
-                    f"{name}, but x has only {axis.padded} "
+                    f"{kernel} {kernel_size!r} with dilation {dilation!r} covers {axis.extent} "
+                    f"{name}, but {image} has only {axis.padded} "
                     f"({axis.size} and padding {axis.low} + {axis.high})"
                 )
         return cls(*axes)
@@ -178,7 +183,9 @@ def output_size(
     (3, 4)
     """
     sizes = as_pair("image_size", image_size)
-    window = Window.over(sizes, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    window = Window.over(
+        sizes, kernel_size, stride=stride, padding=padding, dilation=dilation, image="image_size"
+    )
     return window.out_size
 
 
@@ -208,9 +215,9 @@ def resolve_padding(
 
 
 def check_padding(padding: Padding) -> Padding:
-    """The padding unchanged, or an error where no image could make sense of it."""
-    resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
-    return padding
+    """A padding that no later change of the caller's lists can reach, if it makes sense at all."""
+    resolved = resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
+    return padding if isinstance(padding, str | int) else resolved
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -256,7 +263,9 @@ def as_bool(name: str, value: Any) -> bool:
 
 
 def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
-    """``value`` as an array of any kind."""
+    """``value`` as an array of any kind. What a mask hides would show, so it is refused."""
+    if np.ma.is_masked(value):
+        raise TypeError(f"{name} must be an array without a mask, got masked values: fill them")
     try:
         return np.asarray(value)
     except ValueError as error:  # rows of unequal length
@@ -303,14 +312,28 @@ def as_gradient(name: str, value: ArrayLike, shape: tuple[int, ...], of: str) ->
 
 
 def nan_is_an_answer(function: Function) -> Function:
-    """Let ``inf - inf`` and ``0 * inf`` be NaN, as the equations say, without a warning."""
+    """Let ``inf - inf`` be NaN and what is too large be inf, as the equations say: no warning."""
 
     @functools.wraps(function)
     def quiet(*args: Any, **kwargs: Any) -> Any:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             return function(*args, **kwargs)
 
     return cast("Function", quiet)
+
+
+def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> None:
+    """Refuse what a layer was not made for: another number of channels or features."""
+    if array.shape[-1] != size:
+        raise ValueError(
+            f"{name} must have {size} {meaning}, got {array.shape[-1]} (shape {array.shape})"
+        )
+
+
+def column_sums(rows: FloatArray) -> FloatArray:
+    """Sum over the rows in double precision: they are added one by one, and float32 would drift."""
+    sums: FloatArray = rows.sum(axis=0, dtype=np.float64).astype(rows.dtype)
+    return sums
 
 
 def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:

@@ -6,6 +6,8 @@ softmax-fused. The 1/N of the batch lives in :func:`cross_entropy` and nowhere e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,6 +16,7 @@ from .shapes import FloatArray, as_array, as_float, as_gradient, nan_is_an_answe
 _ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
 
 
+@nan_is_an_answer
 def softmax(z: ArrayLike) -> FloatArray:
     """Logits as probabilities, over the last axis.
 
@@ -47,6 +50,7 @@ def softmax(z: ArrayLike) -> FloatArray:
     return a
 
 
+@nan_is_an_answer
 def log_softmax(z: ArrayLike) -> FloatArray:
     """Logarithm of :func:`softmax`, finite where the probability itself would round to zero.
 
@@ -150,7 +154,7 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
         return float("nan")
     log_a = log_softmax(z)
     terms = np.multiply(y, log_a, out=np.zeros_like(log_a), where=y != 0)  # 0 log 0 is 0
-    return float(-terms.sum() / len(z))  # softmax-loss
+    return float(0.0 - terms.sum() / len(z))  # softmax-loss
 
 
 def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
@@ -195,7 +199,6 @@ def _last_axis(name: str, value: ArrayLike) -> FloatArray:
     return array
 
 
-@nan_is_an_answer
 def _shifted(z: ArrayLike) -> FloatArray:
     """Logits less the largest of their row, which changes no probability and cannot overflow."""
     z = _last_axis("z", z)
@@ -203,12 +206,13 @@ def _shifted(z: ArrayLike) -> FloatArray:
     return shifted
 
 
+@nan_is_an_answer
 def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
     """Labels of either kind as one distribution over the classes in each row, (N, K)."""
     N, K = _last_axis("z", z).shape
     given = as_array("labels", labels)
     if given.shape == (N,) and (given.dtype.kind in "iu" or N == 0):
-        return _one_hot(given.astype(np.intp), K, z.dtype)
+        return _one_hot(given, K, z.dtype)
     if given.ndim == 1 and given.dtype.kind not in "iu":
         raise TypeError(f"labels of shape (N,) must be integers, got dtype {given.dtype}")
     if given.shape != (N, K):
@@ -227,7 +231,7 @@ def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
     return y.astype(z.dtype, copy=False)
 
 
-def _one_hot(labels: NDArray[np.intp], K: int, dtype: np.dtype[np.floating]) -> FloatArray:
+def _one_hot(labels: NDArray[Any], K: int, dtype: np.dtype[np.floating]) -> FloatArray:
     outside = (labels < 0) | (labels >= K)
     if outside.any():
         row = int(np.argmax(outside))
@@ -235,5 +239,5 @@ def _one_hot(labels: NDArray[np.intp], K: int, dtype: np.dtype[np.floating]) -> 
             f"labels must be classes from 0 to {K - 1}, got {int(labels[row])} at position {row}"
         )
     y = np.zeros((len(labels), K), dtype)
-    y[np.arange(len(labels)), labels] = 1
+    y[np.arange(len(labels)), labels.astype(np.intp)] = 1
     return y

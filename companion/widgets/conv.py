@@ -85,7 +85,8 @@ class ConvExplorer(Explorer):
         """The geometry of these settings; ValueError if the kernel does not fit."""
         size = (self.x.shape[0], self.x.shape[1])
         kernel = self.kernel(settings)
-        return Window.over(size, (kernel.shape[0], kernel.shape[1]), **geometry(settings))
+        sliding: dict[str, Any] = {**geometry(settings)}
+        return Window.over(size, (kernel.shape[0], kernel.shape[1]), **sliding)
 
     def frame(self, settings: Settings) -> Frame:
         """All tables of one setting; ``problem`` says, by mode, why some are missing."""
