@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .network import check_protocol
-from .shapes import FloatArray, as_float, as_generator, as_gradient, as_int, nan_is_an_answer
+from .shapes import (
+    FloatArray,
+    as_float,
+    as_generator,
+    as_gradient,
+    as_int,
+    in_range,
+    nan_is_an_answer,
+)
 
 Index = tuple[int, ...]
 Method = Literal["central", "richardson", "complex"]
@@ -157,8 +165,11 @@ def numerical_gradient(
     >>> numerical_gradient(lambda x: np.exp(x).sum(), [0.0], method="complex")
     array([1.])
     """
+    check_callable("f", f)
     x = as_float("x", x)
-    if method not in _METHODS:
+    if step is not None:
+        in_range("step", step, above=0.0)
+    if not isinstance(method, str) or method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     slope, widening = _METHODS[method]
     slopes = np.empty_like(x)
@@ -228,12 +239,14 @@ def check_gradient(
     Traceback (most recent call last):
     companion.gradcheck.GradientError: ...
     """
+    check_callable("forward", forward)
+    check_callable("backward", backward)
     if not arguments:
         raise ValueError("check_gradient needs at least one argument to differentiate by")
     names = [f"argument {i}" for i in range(len(arguments))] if names is None else list(names)
     if len(names) != len(arguments):
         raise ValueError(f"names must name {len(arguments)} arguments, got {names!r}")
-    _check_above("rtol", rtol)
+    in_range("rtol", rtol, above=0.0)
     entries = None if entries is None else as_int("entries", entries)
     rng = np.random.default_rng(0) if rng is None else as_generator("rng", rng)
     points = [
@@ -270,6 +283,8 @@ def check_gradient(
             reports.append(_compare(name, chosen, picked, slopes, rtol, noise))
         else:
             reports.append(ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, ()))
+    if not reports:
+        raise ValueError("backward must return at least one gradient to check, got none")
     report = GradientReport(tuple(reports))
     if not report.ok:
         raise GradientError(report)
@@ -291,7 +306,8 @@ def check_layer(
     ----------
     layer : object
         Any with ``forward(x)``, ``backward(dz)``, and the dictionaries ``params`` and ``grads``.
-        Its parameters are nudged, and are what they were at the end.
+        Its parameters are nudged, and are what they were at the end; its ``grads`` are those of
+        the check.
     x : array_like
         An input; used in float64.
     step, rtol, entries, rng
@@ -320,7 +336,8 @@ def check_layer(
     True
     """
     check_protocol("layer", layer)
-    start = dict(layer.params)
+    params = layer.params
+    start = dict(params)
 
     def forward(x: FloatArray, *values: FloatArray) -> ArrayLike:
         layer.params = dict(zip(start, values, strict=True))
@@ -347,7 +364,7 @@ def check_layer(
             rng=rng,
         )
     finally:
-        layer.params = start
+        layer.params = params
 
 
 def check_adjoint(
@@ -397,8 +414,10 @@ def check_adjoint(
     >>> check_adjoint(np.cumsum, lambda y: y[::-1].cumsum()[::-1], [1.0, 2.0, 3.0]).ok
     True
     """
+    check_callable("forward", forward)
+    check_callable("backward", backward)
     x = as_float("x", x).astype(np.float64)
-    _check_above("rtol", rtol)
+    in_range("rtol", rtol, above=0.0)
     ax = np.asarray(forward(x.copy()))
     if y is None:
         rng = np.random.default_rng(0) if rng is None else as_generator("rng", rng)
@@ -414,6 +433,12 @@ def check_adjoint(
     return report
 
 
+def check_callable(name: str, function: Any) -> None:
+    """Refuse what cannot be called."""
+    if not callable(function):
+        raise TypeError(f"{name} must be callable, got {function!r}")
+
+
 def _copies(arrays: Sequence[FloatArray]) -> list[FloatArray]:
     """What a function under test may write into, as its authors may not have noticed."""
     return [array.copy() for array in arrays]
@@ -427,17 +452,10 @@ def _chosen(x: FloatArray, entries: int | None, rng: np.random.Generator) -> lis
     return [tuple(int(i) for i in np.unravel_index(place, x.shape)) for place in places]
 
 
-def _check_above(name: str, value: float) -> None:
-    if not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name} must be above zero and finite, got {value!r}")
-
-
 def _step(x: FloatArray, index: Index, step: float | None, widening: float = 1.0) -> float:
     """The nudge for one entry of ``x``: the one asked for, or one that suits its precision."""
     if step is not None:
-        _check_above("step", step)
+        in_range("step", step, above=0.0)
         return float(step)
     default: float = widening * float(np.finfo(x.dtype).eps) ** (1 / 3)
     return default * max(1.0, abs(float(x[index])))
@@ -494,6 +512,8 @@ def _slopes(
     slopes = []
     for index in chosen:
         h = _step(x, index, step)
+        if np.isfinite(x[index]) and _width(x, index, h / 4) == 0:
+            raise ValueError(f"step must be large enough to change x{list(index)}, got {h!r}")
         nudges = (-h, h, -h / 4, h / 4)
         slopes.append([(_at(loss, x, index, nudge) - here) / nudge for nudge in nudges])
     return np.array(slopes).T
@@ -511,7 +531,8 @@ def _compare(
     left, right, near_left, near_right = slopes
     numerical = (left + right) / 2
     scale = max(_largest(analytic), _largest(numerical))
-    allowed = rtol * scale + noise
+    seen = 8 * _largest(numerical - (near_left + near_right) / 2)  # what rounding really did
+    allowed = rtol * scale + min(noise, seen)
     kinked = _kinked(right - left, near_right - near_left, allowed, scale)
     outside = np.maximum(np.minimum(left, right) - analytic, analytic - np.maximum(left, right))
     off = np.where(kinked, np.maximum(outside, 0), np.abs(analytic - numerical))

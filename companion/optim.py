@@ -7,13 +7,14 @@ written into, so a copy that was kept stays what it was.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .network import Layer
-from .shapes import FloatArray, as_int
+from .network import Layer, check_protocol
+from .shapes import FloatArray, as_gradient, as_int, in_range
 
 Schedule = Callable[[int], float]
 
@@ -52,8 +53,20 @@ def cosine_decay(learning_rate: float, steps: int) -> Schedule:
     [0.1, 0.085, 0.05, 0.015, 0.0, 0.0]
     """
     start = in_range("learning_rate", learning_rate, above=0.0)
-    steps = as_int("steps", steps)
-    return lambda t: start * (1 + math.cos(math.pi * min(t / steps, 1.0))) / 2
+    return CosineDecay(start, as_int("steps", steps))
+
+
+@dataclass(frozen=True)
+class CosineDecay:
+    """The schedule that :func:`cosine_decay` returns."""
+
+    learning_rate: float
+    steps: int
+
+    def __call__(self, t: int) -> float:
+        """The rate of step ``t``."""
+        part = min(t / self.steps, 1.0)
+        return self.learning_rate * (1 + math.cos(math.pi * part)) / 2
 
 
 class SGD:
@@ -104,20 +117,21 @@ class SGD:
         self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
         self._steps = 0
-        self._velocity: dict[str, FloatArray] = {}
+        self._velocity: dict[str, Any] = {}
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
-        rate, gradients = rate_at(self.learning_rate, self._steps), gradients_of(network)
+        rate = rate_at(self.learning_rate, self._steps)
+        gradients = gradients_of(network, self._velocity)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
             gradient = gradients[name]
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
-            if name in self._velocity:
-                gradient = self.momentum * self._velocity[name] + gradient
-            self._velocity[name] = gradient
+            if self.momentum:
+                gradient = self.momentum * self._velocity.get(name, 0.0) + gradient
+                self._velocity[name] = gradient
             moved[name] = p - rate * gradient
         network.params = moved
 
@@ -182,7 +196,8 @@ class Adam:
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
-        rate, gradients = rate_at(self.learning_rate, self._steps), gradients_of(network)
+        rate = rate_at(self.learning_rate, self._steps)
+        gradients = gradients_of(network, self._mean)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
@@ -211,30 +226,23 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
     return in_range(f"learning_rate({step})", learning_rate(step), low=0.0)
 
 
-def gradients_of(network: Layer) -> dict[str, FloatArray]:
-    """The gradient of every parameter, or an error that says which has none."""
-    gradients = network.grads
-    if missing := sorted(network.params.keys() - gradients.keys()):
+def gradients_of(network: Layer, memory: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """The gradient of every parameter, or an error that says which has none, or none that fits.
+
+    ``memory`` is what the optimiser remembers of earlier steps, which must fit too.
+    """
+    check_protocol("network", network)
+    params, gradients = network.params, network.grads
+    if missing := sorted(params.keys() - gradients.keys()):
         names = ", ".join(missing)
         raise RuntimeError(f"no gradient for parameter {names}: call backward before step")
-    return gradients
-
-
-def in_range(
-    name: str,
-    value: float,
-    *,
-    above: float = -np.inf,
-    low: float = -np.inf,
-    below: float = np.inf,
-) -> float:
-    """``value`` as a float with ``above < value``, ``low <= value`` and ``value < below``."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not (above < number and low <= number < below):
-        bounds = [f"above {above:g}"] if above > -np.inf else []
-        bounds += [f"at least {low:g}"] if low > -np.inf else []
-        bounds += [f"below {below:g}"] if below < np.inf else ["finite"]
-        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value!r}")
-    return number
+    for name, remembered in memory.items():
+        if name not in params or remembered.shape != params[name].shape:
+            raise ValueError(
+                f"network must be the one of the earlier steps: it has no parameter {name} of "
+                f"shape {remembered.shape}"
+            )
+    return {
+        name: as_gradient(f"the gradient of {name}", gradients[name], p.shape, f"parameter {name}")
+        for name, p in params.items()
+    }

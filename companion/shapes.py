@@ -255,6 +255,28 @@ def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     return number
 
 
+def in_range(
+    name: str,
+    value: float,
+    *,
+    above: float = -np.inf,
+    low: float = -np.inf,
+    below: float = np.inf,
+) -> float:
+    """``value`` as a float with ``above < value``, ``low <= value`` and ``value < below``."""
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (above < number and low <= number < below):
+        bounds = [f"above {above:g}"] if above > -np.inf else []
+        bounds += [f"at least {low:g}"] if low > -np.inf else []
+        bounds += [f"below {below:g}"] if below < np.inf else ["finite"]
+        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value!r}")
+    return number
+
+
 def as_bool(name: str, value: Any) -> bool:
     """A boolean: what is only true in a manner of speaking, such as ``"no"``, will not do."""
     if not isinstance(value, bool | np.bool_):

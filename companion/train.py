@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import Layer
+from .network import Layer, check_protocol
 from .optim import SGD
-from .shapes import FloatArray, as_array, as_float, as_generator, as_int
+from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int
 from .softmax import cross_entropy, cross_entropy_backward
 
 Augment = Callable[[FloatArray, np.random.Generator], ArrayLike]
@@ -112,11 +112,18 @@ def fit(
     >>> bool(history.train_accuracy[-1] > 0.95)
     True
     """
+    check_protocol("network", network)
     examples, classes = _door(x, y)
     if not len(examples):
         raise ValueError("x must hold at least one example, got none")
+    held = None if validation is None else _validation(validation)
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment must be callable, got {augment!r}")
     epochs, batch_size = as_int("epochs", epochs, minimum=0), as_int("batch_size", batch_size)
     optimizer = SGD(0.01, momentum=0.9) if optimizer is None else optimizer
+    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+        raise TypeError(f"optimizer must be an object with step(network), got {optimizer!r}")
+    progress = as_bool("progress", progress)
     rng = as_generator("rng", rng)
     steps = -(-len(examples) // batch_size)
 
@@ -128,19 +135,14 @@ def fit(
             seen = []
             for batch in _batches(len(examples), batch_size, rng):
                 shown = _augmented(examples[batch], augment, rng)
-                result = _step(network, optimizer, shown, classes[batch])
-                if not np.isfinite(result.loss):
-                    raise FloatingPointError(
-                        f"the loss is {result.loss} at step {len(step_loss)} (epoch {epoch}): "
-                        "try a smaller learning rate, and check the examples for NaN"
-                    )
+                result = _step(network, optimizer, shown, classes[batch], len(step_loss))
                 step_loss.append(result.loss)
                 seen.append((*result, len(batch)))
                 bar.advance(epoch, result)
             losses, accuracies, sizes = np.array(seen).T
             train.append((np.average(losses, weights=sizes), np.average(accuracies, weights=sizes)))
-            if validation is not None:
-                held_out.append(evaluate(network, *validation))
+            if held is not None:
+                held_out.append(evaluate(network, *held))
     return History(np.array(step_loss), *_columns(train), *_columns(held_out))
 
 
@@ -180,6 +182,7 @@ def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 25
     >>> evaluate(layer, [[9.0, 0.0], [0.0, 9.0]], [0, 0]).accuracy
     0.5
     """
+    check_protocol("network", network)
     examples, classes = _door(x, y)
     size = as_int("batch_size", batch_size)
     if not len(examples):
@@ -194,10 +197,19 @@ def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 25
 
 
 def _step(
-    network: Layer, optimizer: Optimizer, x: FloatArray, y: NDArray[np.integer[Any]]
+    network: Layer,
+    optimizer: Optimizer,
+    x: FloatArray,
+    y: NDArray[np.integer[Any]],
+    step: int,
 ) -> Evaluation:
     logits = network.forward(x)
     loss = cross_entropy(logits, y)
+    if not np.isfinite(loss):  # before the network has learned from it
+        raise FloatingPointError(
+            f"the loss is {loss} at step {step}: "
+            "try a smaller learning rate, and check the examples for NaN"
+        )
     network.backward(cross_entropy_backward(logits, y))
     optimizer.step(network)
     return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
@@ -225,17 +237,26 @@ def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return loss, accuracy
 
 
-def _door(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
-    examples, classes = as_float("x", x), as_array("y", y)
+def _validation(pair: Any) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"validation must be a pair (x, y), got {type(pair).__name__}")
+    x, y = pair
+    return _door(x, y, names=("the x of validation", "the y of validation"))
+
+
+def _door(
+    x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y")
+) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
+    examples, classes = as_float(names[0], x), as_array(names[1], y)
     if examples.ndim < 2:
-        raise ValueError(f"x must have the axes (N, ...), got shape {examples.shape}")
+        raise ValueError(f"{names[0]} must have the axes (N, ...), got shape {examples.shape}")
     if classes.shape != (len(examples),):
         raise ValueError(
-            f"y must have shape ({len(examples)},), one class for each example of x, "
-            f"got shape {classes.shape}"
+            f"{names[1]} must have shape ({len(examples)},), one class for each example of "
+            f"{names[0]}, got shape {classes.shape}"
         )
     if classes.dtype.kind not in "iu":
-        raise TypeError(f"y must be integers, got dtype {classes.dtype}")
+        raise TypeError(f"{names[1]} must be integers, got dtype {classes.dtype}")
     return examples, classes
 
 

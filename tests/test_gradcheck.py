@@ -647,3 +647,35 @@ def test_some_entries_only():
     assert caught.value.report.arguments[0].index == (3, 4)
     with pytest.raises(ValueError, match="entries must be at least 1, got 0"):
         companion.check_gradient(forward, wrong_at_one, x, entries=0)
+
+
+def test_a_step_near_rounding_excuses_no_wrong_gradient():
+    x = np.random.default_rng(0).normal(size=6)
+    with pytest.raises(companion.GradientError):
+        companion.check_gradient(np.sin, lambda dz, x: dz * 0.3 * np.cos(x), x, step=1e-14)
+
+
+def test_a_step_that_changes_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"step must be large enough to change x\[0\]"):
+        companion.check_gradient(np.sin, lambda dz, _: dz * 0, [1.0], step=1e-20)
+
+
+def test_a_large_constant_excuses_no_wrong_gradient():
+    with pytest.raises(companion.GradientError):
+        companion.check_gradient(lambda x: x + 1e9, lambda dz, _: dz * 0, [1.0, 2.0])
+
+
+def test_a_check_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one gradient to check"):
+        companion.check_gradient(np.sin, lambda *_: None, [1.0])
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_what_cannot_be_called_is_refused(name):
+    functions = {"forward": np.sin, "backward": lambda dz, x: dz * np.cos(x), name: 3}
+    with pytest.raises(TypeError, match=f"{name} must be callable, got 3"):
+        companion.check_gradient(functions["forward"], functions["backward"], [1.0])
+    with pytest.raises(TypeError, match=f"{name} must be callable, got 3"):
+        companion.check_adjoint(functions["forward"], functions["backward"], [1.0])
+    with pytest.raises(TypeError, match="f must be callable, got None"):
+        companion.numerical_gradient(None, [1.0])

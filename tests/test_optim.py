@@ -1,6 +1,7 @@
 """Optimisers against PyTorch, and against their formulas step by step."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -215,3 +216,56 @@ def test_cosine_decay_falls_along_half_a_wave():
 def test_cosine_decay_refuses_what_is_no_fall(arguments, error, message):
     with pytest.raises(error, match=message):
         cosine_decay(*arguments)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), Adam])
+def test_a_gradient_of_another_shape_is_refused_and_moves_nothing(make):
+    layer = Dense(3, 2)
+    before = dict(layer.params)
+    layer.grads = {"w": np.ones((3, 2)), "b": np.ones((7, 2))}  # a db not summed over the batch
+    with pytest.raises(ValueError, match=r"the gradient of b must have the shape \(2,\)"):
+        make().step(layer)
+    assert all(layer.params[name] is value for name, value in before.items())
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), Adam])
+def test_an_optimiser_stays_with_its_network(make):
+    optimizer, small, large = make(), Dense(1, 3), Dense(5, 3)
+    for layer in (small, large):
+        layer.grads = {name: np.ones_like(p) for name, p in layer.params.items()}
+    optimizer.step(small)
+    with pytest.raises(ValueError, match="network must be the one of the earlier steps"):
+        optimizer.step(large)
+    with pytest.raises(TypeError, match="network must be a layer"):
+        optimizer.step(None)
+
+
+def test_zeroing_gradients_in_place_keeps_the_momentum():
+    def two_steps(zeroed):
+        layer, optimizer = Dense(1, 1), SGD(0.5, momentum=0.5)
+        layer.params = {"w": np.zeros((1, 1)), "b": np.zeros(1)}
+        for _ in range(2):
+            layer.grads = {"w": np.ones((1, 1)), "b": np.ones(1)}
+            optimizer.step(layer)
+            if zeroed:
+                for gradient in layer.grads.values():
+                    gradient[...] = 0
+        return layer.params["b"][0]
+
+    assert two_steps(zeroed=True) == two_steps(zeroed=False) == -1.25
+
+
+def test_without_momentum_no_gradient_is_remembered():
+    layer, optimizer = Dense(1, 1), SGD(0.5)
+    layer.grads = {"w": np.ones((1, 1)), "b": np.full(1, np.inf)}
+    optimizer.step(layer)
+    layer.params = {"w": np.zeros((1, 1)), "b": np.zeros(1)}
+    layer.grads = {"w": np.ones((1, 1)), "b": np.ones(1)}
+    optimizer.step(layer)
+    assert layer.params["b"].tolist() == [-0.5]
+
+
+def test_a_schedule_can_be_kept_and_read():
+    schedule = cosine_decay(0.1, 5)
+    assert pickle.loads(pickle.dumps(SGD(schedule))).learning_rate == schedule  # noqa: S301
+    assert repr(SGD(schedule)).startswith("SGD(CosineDecay(learning_rate=0.1, steps=5)")

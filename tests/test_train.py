@@ -171,7 +171,7 @@ def test_a_fresh_generator_shuffles_anew():
 def test_a_loss_that_is_no_number_stops_the_training(value):
     x, y = problem()
     x[13] = value
-    with pytest.raises(FloatingPointError, match=r"the loss is nan at step \d+ \(epoch 0\)"):
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step \d+"):
         fit(network(), x, y, batch_size=5, rng=np.random.default_rng(0), progress=False)
 
 
@@ -279,3 +279,35 @@ def test_augment_must_keep_the_shape():
             augment=lambda batch, _: batch[:, :2],
             progress=False,
         )
+
+
+def test_a_loss_that_is_no_number_leaves_the_parameters_of_the_last_good_step():
+    x, y = np.zeros((4, 2)), np.zeros(4, int)
+    x[:] = np.nan
+    layer = Dense(2, 2)
+    before = dict(layer.params)
+    with pytest.raises(FloatingPointError):
+        fit(layer, x, y, progress=False)
+    assert all(layer.params[name] is value for name, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"network": None}, TypeError, "network must be a layer, with forward, got None"),
+        ({"network": Dense}, TypeError, "network must be a layer"),
+        ({"optimizer": 0.1}, TypeError, "optimizer must be an object with step.*, got 0.1"),
+        ({"optimizer": SGD}, TypeError, "optimizer must be an object with step"),
+        ({"augment": 3}, TypeError, "augment must be callable, got 3"),
+        ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
+        ({"validation": (np.ones((2, 2)),)}, TypeError, "validation must be a pair"),
+        ({"validation": (np.ones((2, 2)), [0])}, ValueError, "the y of validation must have shape"),
+    ],
+)
+def test_fit_refuses_before_the_first_step(changed, error, message):
+    layer = Dense(2, 2)
+    before = dict(layer.params)
+    good = {"network": layer, "x": np.ones((4, 2)), "y": np.zeros(4, int), "progress": False}
+    with pytest.raises(error, match=message):
+        fit(**{**good, **changed})
+    assert all(layer.params[name] is value for name, value in before.items())

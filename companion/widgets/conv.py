@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
