@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .network import as_path
+
 _EMBEDDED = Path(__file__).parent / "data"
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -96,7 +98,7 @@ def load_mnist(directory: str | os.PathLike[str]) -> Dataset:
     Traceback (most recent call last):
     FileNotFoundError: ...
     """
-    folder = Path(directory)
+    folder = as_path("directory", directory)
     parts: list[NDArray[np.uint8]] = []
     for part in ("train", "t10k"):
         images = _read_idx(folder / f"{part}-images-idx3-ubyte", axes=3)
@@ -151,6 +153,6 @@ def _unpacked(path: Path) -> bytes:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         plain = path.with_suffix("") if path.suffix == ".gz" else path
         raise FileNotFoundError(f"{plain.name} is missing from {path.parent}") from None

@@ -188,7 +188,7 @@ class Flatten(Layer):
         x = as_float("x", x)
         if x.ndim < 2:
             raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
-        return self._remember(x).reshape(_flat(x))
+        return self._remember(x).reshape(_flat(x)).copy()  # not a view of the caller's array
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """(N, I) -> (N, ...), row-major."""

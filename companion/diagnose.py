@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -68,7 +68,7 @@ class Target:
     function: Callable[..., Any]
     outputs: tuple[str, ...]
     equation: str
-    probes: Iterable[Probe]
+    probes: tuple[Probe, ...]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def diagnose(
     if not callable(function):
         raise TypeError(f"function must be callable, got {function!r}")
     name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
-    if name not in targets():
+    if name not in targets() or (callable(target) and target is not targets()[name].function):
         raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
     about = targets()[name]
 
@@ -194,14 +194,27 @@ def _usable(
     }
     taken = _keywords(function, defaults)
     skipped = tuple(name for name in defaults if name not in taken)
+    no_bias = "b" in about.probes[0].arguments and _takes_at_most_two(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
             continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
-            probes.append(Probe(probe.arguments, settings))
-    return probes, skipped
+            arguments = {k: v for k, v in probe.arguments.items() if not (no_bias and k == "b")}
+            probes.append(Probe(arguments, settings))
+    return probes, (*skipped, "b") if no_bias else skipped
+
+
+def _takes_at_most_two(function: Callable[..., Any]) -> bool:
+    """Whether a third positional argument, such as a bias, would be one too many."""
+    try:
+        inspect.signature(function).bind_partial(1, 2, 3)
+    except TypeError:
+        return True
+    except ValueError:  # some built-in functions have none to inspect
+        return False
+    return False
 
 
 def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str]:
@@ -455,36 +468,36 @@ def targets() -> dict[str, Target]:
     logits = [Probe({"z": z}) for z in _logits()]
     losses = list(_loss_probes())
 
-    everything = [
-        Target(conv2d, ("z",), "conv-forward", _conv_probes(backward=False)),
-        Target(conv2d_backward, gradients, "conv-dx", _conv_probes(backward=True)),
-        Target(im2col, ("cols",), "im2col-patches", _im2col_probes(backward=False)),
-        Target(col2im, ("x",), "im2col-back", _im2col_probes(backward=True)),
-        Target(relu, ("a",), "relu-forward", _relu_probes(backward=False)),
-        Target(relu_backward, ("dz",), "relu-backward", _relu_probes(backward=True)),
-        Target(max_pool2d, ("y",), "pool-max", _pool_probes(max_pool2d, backward=False)),
-        Target(
+    everything: list[tuple[Callable[..., Any], tuple[str, ...], str, Iterable[Probe]]] = [
+        (conv2d, ("z",), "conv-forward", _conv_probes(backward=False)),
+        (conv2d_backward, gradients, "conv-dx", _conv_probes(backward=True)),
+        (im2col, ("cols",), "im2col-patches", _im2col_probes(backward=False)),
+        (col2im, ("x",), "im2col-back", _im2col_probes(backward=True)),
+        (relu, ("a",), "relu-forward", _relu_probes(backward=False)),
+        (relu_backward, ("dz",), "relu-backward", _relu_probes(backward=True)),
+        (max_pool2d, ("y",), "pool-max", _pool_probes(max_pool2d, backward=False)),
+        (
             max_pool2d_backward,
             ("dx",),
             "pool-max-backward",
             _pool_probes(max_pool2d, backward=True),
         ),
-        Target(avg_pool2d, ("y",), "pool-avg", _pool_probes(avg_pool2d, backward=False)),
-        Target(
+        (avg_pool2d, ("y",), "pool-avg", _pool_probes(avg_pool2d, backward=False)),
+        (
             avg_pool2d_backward,
             ("dx",),
             "pool-avg-backward",
             _pool_probes(avg_pool2d, backward=True),
         ),
-        Target(dense, ("z",), "dense-forward", _dense_probes(backward=False)),
-        Target(dense_backward, gradients, "dense-dx", _dense_probes(backward=True)),
-        Target(softmax, ("a",), "softmax-forward", logits),
-        Target(softmax_backward, ("dz",), "softmax-backward", _softmax_backward_probes()),
-        Target(log_softmax, ("log_a",), "softmax-log", logits),
-        Target(cross_entropy, ("the loss",), "softmax-loss", losses),
-        Target(cross_entropy_backward, ("dz",), "softmax-fused", losses),
+        (dense, ("z",), "dense-forward", _dense_probes(backward=False)),
+        (dense_backward, gradients, "dense-dx", _dense_probes(backward=True)),
+        (softmax, ("a",), "softmax-forward", logits),
+        (softmax_backward, ("dz",), "softmax-backward", _softmax_backward_probes()),
+        (log_softmax, ("log_a",), "softmax-log", logits),
+        (cross_entropy, ("the loss",), "softmax-loss", losses),
+        (cross_entropy_backward, ("dz",), "softmax-fused", losses),
     ]
     return {
-        target.function.__name__: replace(target, probes=tuple(target.probes))
-        for target in everything
+        function.__name__: Target(function, outputs, equation, tuple(probes))
+        for function, outputs, equation, probes in everything
     }

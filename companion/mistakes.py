@@ -691,16 +691,15 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d",
     "axes of the average wrong",
     "pool-avg",
-    "after the first mean the axes have moved up: the second mean ran over the channels.",
+    "the means must run over the window's two axes; after the first, later axes move up by one.",
 )
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
-    kh, kw = as_pair("kernel_size", kernel_size)
-    stride = settings.get("stride")
-    if settings.get("padding", 0) != 0 or (stride or kernel_size) != kernel_size:
-        raise ValueError("this mistake is made with windows that tile the image")
-    N, H, W, C = x.shape
-    tiles = x.reshape(N, H // kh, kh, W // kw, kw, C)
-    return tiles.mean(axis=3).mean(axis=4)
+    return _tiles(x, kernel_size, settings).mean(axis=3).mean(axis=4)
+
+
+@mistake("avg_pool2d", "axes of the average wrong", "pool-avg", "")
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _tiles(x, kernel_size, settings).mean(axis=2).mean(axis=4)
 
 
 @mistake(
@@ -1067,3 +1066,12 @@ def _scattering(cols: Any, input_shape: Any, kernel_size: Any, settings: Any) ->
 
 def _zero_padded(x: Any, kernel_size: Any, settings: Any) -> tuple[Any, dict[str, Any]]:
     return _pool_window(x, kernel_size, settings).pad(x), {**settings, "padding": 0}
+
+
+def _tiles(x: Any, kernel_size: Any, settings: Any) -> Any:
+    """Windows that tile the image, (N, Ho, kh, Wo, kw, C)."""
+    kh, kw = as_pair("kernel_size", kernel_size)
+    if settings.get("padding", 0) != 0 or (settings.get("stride") or kernel_size) != kernel_size:
+        raise ValueError("this mistake is made with windows that tile the image")
+    N, H, W, C = x.shape
+    return x.reshape(N, H // kh, kh, W // kw, kw, C)

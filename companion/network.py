@@ -7,8 +7,9 @@ dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
 from __future__ import annotations
 
 import os
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -151,7 +152,8 @@ class Sequential(Layer):
             raise ValueError("layers must hold at least one layer, got none")
         for position, layer in enumerate(self.layers):
             check_protocol(f"layers[{position}]", layer)
-            if any(layer is earlier for earlier in self.layers[:position]):
+            earlier = [leaf for before in self.layers[:position] for leaf in _leaves(before)]
+            if any(leaf is other for leaf in _leaves(layer) for other in earlier):
                 raise ValueError(
                     f"layers[{position}] must be a layer of its own, got {layer!r} a second time: "
                     "a layer remembers one input only"
@@ -173,8 +175,8 @@ class Sequential(Layer):
 
     @property
     def params(self) -> dict[str, FloatArray]:
-        """Every parameter, under its layer's position."""
-        return dict(self._named("params"))
+        """Every parameter, under its layer's position. An entry can be assigned to."""
+        return _JoinedParams(self, self._named("params"))
 
     @params.setter
     def params(self, new: Mapping[str, FloatArray]) -> None:
@@ -189,6 +191,8 @@ class Sequential(Layer):
 
     def predict(self, x: ArrayLike, *, batch_size: int = 256) -> NDArray[np.intp]:
         """Most likely class (N,) of each example: the place of its largest logit.
+
+        These are forward passes: a ``backward`` after them belongs to the last of them.
 
         Parameters
         ----------
@@ -214,11 +218,19 @@ class Sequential(Layer):
         return classes
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+        """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the folder is missing or cannot be written to; a file that was there stays.
+        """
+        path = as_path("path", path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
+        temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:
                 np.savez(file, **cast("dict[str, Any]", self.params))
                 file.flush()
                 os.fsync(file.fileno())
@@ -237,7 +249,7 @@ class Sequential(Layer):
         TypeError, ValueError
             If the file is damaged, or is that of another network; the message names it.
         """
-        path = Path(path)
+        path = as_path("path", path)
         with path.open("rb") as file:
             try:
                 saved = np.load(file, allow_pickle=False)
@@ -257,10 +269,44 @@ class Sequential(Layer):
         return f"Sequential([\n{lines}])"
 
 
+class _JoinedParams(dict[str, FloatArray]):
+    """A network's parameters as one dictionary; what is assigned to it reaches the layers."""
+
+    def __init__(self, network: Sequential, named: Iterable[tuple[str, FloatArray]]) -> None:
+        super().__init__(named)
+        self._network = network
+
+    def __setitem__(self, name: str, value: FloatArray) -> None:
+        self._network.params = {**self, name: value}
+        super().__setitem__(name, self._network.params[name])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def _leaves(layer: Layer) -> list[Layer]:
+    """The layers of a network and of the networks in it; a layer alone is its own."""
+    if not isinstance(layer, Sequential):
+        return [layer]
+    return [leaf for part in layer.layers for leaf in _leaves(part)]
+
+
+def as_path(name: str, value: Any) -> Path:
+    """A path, from what can be one."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {value!r}")
+    return Path(value)
+
+
 def checked_params(
     expected: Mapping[str, FloatArray], given: Mapping[str, ArrayLike], source: str
 ) -> dict[str, FloatArray]:
-    """The given parameters as arrays, if they match the expected ones in name, shape and kind."""
+    """The given parameters as arrays, if they match the expected ones in name, shape and kind.
+
+    Their precision becomes that of the expected ones.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{source} must be a dictionary of arrays, got {given!r}")
     if missing := sorted(expected.keys() - given.keys()):
         raise ValueError(f"{source} lacks the parameters {', '.join(missing)}")
     if extra := sorted(given.keys() - expected.keys()):
@@ -268,11 +314,12 @@ def checked_params(
     arrays = {}
     for name, value in expected.items():
         parameter = f"{source}: parameter {name}"
-        array = arrays[name] = as_array(parameter, given[name])
+        array = as_array(parameter, given[name])
         if array.shape != value.shape:
             raise ValueError(f"{parameter} must have shape {value.shape}, got {array.shape}")
         if array.dtype.kind != "f":
             raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
+        arrays[name] = as_float(parameter, array).astype(value.dtype, copy=False)
     return arrays
 
 

@@ -275,3 +275,12 @@ def test_the_script_knows_the_originals(folder):
     assert set(make_digits.ORIGINALS) == set(ORIGINAL)
     with pytest.raises(SystemExit, match=r"train-images-idx3-ubyte is not the original MNIST file"):
         make_digits.main(folder)
+
+
+def test_a_file_is_no_directory(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"train-images-idx3-ubyte is missing from .*file"):
+        companion.load_mnist(file)
+    with pytest.raises(TypeError, match="directory must be a path, got None"):
+        companion.load_mnist(None)

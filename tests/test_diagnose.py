@@ -219,3 +219,18 @@ def test_a_function_that_only_raises_has_no_known_mistake():
     diagnosis = diagnose(mine, "conv2d_backward")
     assert diagnosis.mistakes == ()
     assert diagnosis.finding.startswith("it raised NotADirectoryError")
+
+
+def test_a_function_without_a_bias_is_probed_without_one():
+    diagnosis = diagnose(lambda x, w: companion.conv2d(x, w), "conv2d")
+    assert diagnosis.ok
+    assert diagnosis.skipped == ("stride", "padding", "dilation", "b")
+    assert diagnose(lambda x, w: x @ w.T, "dense").mistakes[0].name == "weights transposed"
+
+
+def test_a_target_of_the_same_name_is_not_the_companion_s():
+    def relu(z):
+        return z
+
+    with pytest.raises(ValueError, match="target must be one of"):
+        diagnose(companion.relu, relu)

@@ -1,7 +1,9 @@
 """Layers in a row: gradients of the whole, parameters, files."""
 
+import copy
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -427,3 +429,74 @@ def test_no_damage_goes_unnoticed(tmp_path):
             np.testing.assert_array_equal(loaded.params[name], p)
     assert refused + accepted == 400
     assert refused > 200
+
+
+def test_an_entry_of_the_joined_parameters_reaches_its_layer():
+    net = Sequential([Dense(2, 3), ReLU(), Dense(3, 1)])
+    net.params["2.b"] = np.array([7.0])
+    assert net.layers[2].params["b"].tolist() == [7.0]
+    with pytest.raises(ValueError, match=r"parameter 2\.b must have shape \(1,\), got \(2,\)"):
+        net.params["2.b"] = np.zeros(2)
+    with pytest.raises(ValueError, match=r"parameters the network has not: 2\.c"):
+        net.params["2.c"] = np.zeros(1)
+    assert net.layers[2].params["b"].tolist() == [7.0]
+    assert isinstance(net.params, dict)
+    copied = copy.deepcopy(net.params)
+    copied["2.b"] = np.zeros(2)
+    assert net.layers[2].params["b"].tolist() == [7.0]
+
+
+def test_a_layer_is_used_once_in_nested_networks_too():
+    shared = ReLU()
+    with pytest.raises(ValueError, match=r"layers\[1\] must be a layer of its own"):
+        Sequential([Sequential([shared, Dense(2, 2)]), shared])
+    inner = Sequential([Dense(2, 2)])
+    with pytest.raises(ValueError, match=r"layers\[1\] must be a layer of its own"):
+        Sequential([Sequential([inner]), inner])
+
+
+def test_threads_may_save_to_one_file(tmp_path):
+    net = Sequential([Dense(4, 4)])
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(net.save, tmp_path / "net.npz") for _ in range(16)]:
+            done.result()
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+    Sequential([Dense(4, 4)]).load(tmp_path / "net.npz")
+
+
+def test_paths_are_named(tmp_path):
+    net = Sequential([Dense(1, 1)])
+    with pytest.raises(FileNotFoundError, match=r"cannot save .*net\.npz: there is no folder"):
+        net.save(tmp_path / "no" / "net.npz")
+    with pytest.raises(TypeError, match="path must be a path, got None"):
+        net.save(None)
+    with pytest.raises(TypeError, match="path must be a path, got None"):
+        net.load(None)
+    with pytest.raises(TypeError, match="params must be a dictionary of arrays, got None"):
+        net.params = None
+
+
+def test_loaded_parameters_keep_the_network_s_precision(tmp_path):
+    net = Sequential([Dense(2, 2)])
+    single = {name: value.astype(">f4") for name, value in net.params.items()}
+    np.savez(tmp_path / "single.npz", **single)
+    assert {p.dtype for p in net.load(tmp_path / "single.npz").params.values()} == {np.dtype("f8")}
+    half = {name: value.astype(np.float16) for name, value in net.params.items()}
+    np.savez(tmp_path / "half.npz", **half)
+    with pytest.raises(TypeError, match="got dtype float16"):
+        net.load(tmp_path / "half.npz")
+
+
+def test_a_failed_forward_pass_forgets_nothing():
+    layer = Dense(2, 2, rng=np.random.default_rng(0))
+    x = np.ones((3, 2))
+    layer.forward(x)
+    with pytest.raises(ValueError, match="x must have 2 features, got 5"):
+        layer.forward(np.ones((3, 5)))
+    assert layer.backward(np.ones((3, 2))).shape == (3, 2)
+
+
+def test_flatten_gives_an_array_of_its_own():
+    x = np.zeros((2, 3, 4))
+    Flatten().forward(x)[:] = 7
+    assert not x.any()
