@@ -166,3 +166,9 @@ def test_repr_says_every_setting():
     assert repr(layer) == (
         "Conv2D(3, 5, (2, 4), stride=(1, 2), padding=((0, 1), (2, 3)), dilation=(2, 2))"
     )
+
+
+def test_the_layer_has_the_function_s_defaults():
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, 2))
+    layer = Conv2D(2, 3, (2, 3), rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(layer.forward(x), conv2d(x, layer.params["w"]))
