@@ -1,6 +1,7 @@
 """Patches as rows, and their adjoint."""
 
 import numpy as np
+import pytest
 from closeness import assert_close
 from hypothesis import given
 from strategies import geometries
@@ -65,3 +66,14 @@ def test_rows_are_positions_and_columns_are_kernel_entries():
 def test_a_view_is_read_by_its_own_strides():
     x = np.arange(12.0).reshape(1, 3, 4, 1)[:, :, ::2]
     np.testing.assert_array_equal(im2col(x, (3, 1)), [[0, 4, 8], [2, 6, 10]])
+
+
+def test_the_defaults_of_both_are_the_same():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 4, 5, 3))
+    rows = rng.normal(size=im2col(x, (2, 3)).shape)
+    back = col2im(rows, x.shape, (2, 3))
+    assert np.vdot(im2col(x, (2, 3)), rows) == pytest.approx(np.vdot(x, back), rel=1e-12)
+    np.testing.assert_array_equal(
+        back, col2im(rows, x.shape, (2, 3), stride=1, padding=0, dilation=1)
+    )
