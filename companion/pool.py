@@ -118,7 +118,7 @@ def max_pool2d_backward(
     dy, x = one_dtype(as_gradient("dy", dy, shape, "max_pool2d's output for this x"), x)
 
     y = max_pool2d(x, kernel_size, stride=stride, padding=padding)
-    padded, exists = window.pad(x, value=-np.inf), _exists(window)
+    padded, exists = window.pad(x), _exists(window)
     dx = np.zeros_like(padded)
     open_ = np.ones(shape, dtype=bool)  # windows whose winner is still to come
     for _, _, tap in window.taps():

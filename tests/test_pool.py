@@ -181,3 +181,17 @@ def test_repr_says_every_setting():
     assert repr(AvgPool2D(3, stride=(1, 2), padding=1, count_include_pad=True)) == (
         "AvgPool2D((3, 3), stride=(1, 2), padding=1, count_include_pad=True)"
     )
+
+
+@pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d])
+@pytest.mark.parametrize(
+    "sides", [((2, 0), (0, 0)), ((0, 2), (0, 0)), ((0, 0), (2, 0)), ((0, 0), (0, 2))]
+)
+def test_a_padding_too_wide_on_one_side_is_refused_there(pool, sides):
+    with pytest.raises(ValueError, match="padding must be at most half the window"):
+        pool(np.ones((1, 6, 6, 1)), 3, padding=sides)
+    layer = MaxPool2D if pool is max_pool2d else AvgPool2D
+    with pytest.raises(ValueError, match="padding must be at most half the window"):
+        layer(3, padding=sides)
+    half = tuple(tuple(min(side, 1) for side in pair) for pair in sides)
+    assert layer(3, padding=half).forward(np.ones((1, 6, 6, 1))).shape == (1, 2, 2, 1)
