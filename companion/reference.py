@@ -78,15 +78,6 @@ def conv_forward(
     return z
 
 
-@equation("conv-sum-rule")
-def conv_sum_rule(dz: Array, dz_dtheta: Array) -> float:
-    """``dL/dtheta = sum_m dL/dz_m dz_m/dtheta``, over every place where theta is used."""
-    total = 0.0
-    for m in range(len(dz)):
-        total += float(dz[m] * dz_dtheta[m])
-    return total
-
-
 @equation("conv-dw")
 def conv_dw(
     dz: Array, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
@@ -348,28 +339,28 @@ def pool_avg_backward(
 
 @equation("dense-forward")
 def dense_forward(x: Array, w: Array, b: Array) -> Array:
-    """``z[n,o] = b[o] + sum_i x[n,i] w[i,o]``."""
+    """``z[n,o] = b[o] + sum_t x[n,t] w[t,o]``."""
     z = np.zeros((len(x), w.shape[1]))
     for n, o in np.ndindex(z.shape):
-        z[n, o] = b[o] + sum(x[n, i] * w[i, o] for i in range(len(w)))
+        z[n, o] = b[o] + sum(x[n, t] * w[t, o] for t in range(len(w)))
     return z
 
 
 @equation("dense-dx")
 def dense_dx(dz: Array, w: Array) -> Array:
-    """``dx[n,i] = sum_o dz[n,o] w[i,o]``."""
+    """``dx[n,t] = sum_o dz[n,o] w[t,o]``."""
     dx = np.zeros((len(dz), len(w)))
-    for n, i in np.ndindex(dx.shape):
-        dx[n, i] = sum(dz[n, o] * w[i, o] for o in range(w.shape[1]))
+    for n, t in np.ndindex(dx.shape):
+        dx[n, t] = sum(dz[n, o] * w[t, o] for o in range(w.shape[1]))
     return dx
 
 
 @equation("dense-dw")
 def dense_dw(dz: Array, x: Array) -> Array:
-    """``dw[i,o] = sum_n x[n,i] dz[n,o]``."""
+    """``dw[t,o] = sum_n x[n,t] dz[n,o]``."""
     dw = np.zeros((x.shape[1], dz.shape[1]))
-    for i, o in np.ndindex(dw.shape):
-        dw[i, o] = sum(x[n, i] * dz[n, o] for n in range(len(x)))
+    for t, o in np.ndindex(dw.shape):
+        dw[t, o] = sum(x[n, t] * dz[n, o] for n in range(len(x)))
     return dw
 
 
@@ -384,28 +375,29 @@ def dense_db(dz: Array) -> Array:
 
 @equation("softmax-forward")
 def softmax_forward(z: Array) -> Array:
-    """``a[n,k] = exp(z[n,k]) / sum_m exp(z[n,m])``."""
+    """``a[n,k] = exp(z[n,k]) / sum_k' exp(z[n,k'])``."""
     a = np.zeros(z.shape)
     for n, k in np.ndindex(z.shape):
-        a[n, k] = math.exp(z[n, k]) / sum(math.exp(z[n, m]) for m in range(z.shape[1]))
+        a[n, k] = math.exp(z[n, k]) / sum(math.exp(z[n, k2]) for k2 in range(z.shape[1]))
     return a
 
 
 @equation("softmax-log")
 def softmax_log(z: Array) -> Array:
-    """``log a[n,k] = z[n,k] - log sum_m exp(z[n,m])``."""
+    """``log a[n,k] = z[n,k] - log sum_k' exp(z[n,k'])``."""
     log_a = np.zeros(z.shape)
     for n, k in np.ndindex(z.shape):
-        log_a[n, k] = z[n, k] - math.log(sum(math.exp(z[n, m]) for m in range(z.shape[1])))
+        log_a[n, k] = z[n, k] - math.log(sum(math.exp(z[n, k2]) for k2 in range(z.shape[1])))
     return log_a
 
 
 @equation("softmax-backward")
 def softmax_backward(da: Array, a: Array) -> Array:
-    """``dz[n,j] = sum_m da[n,m] a[n,m] (delta_mj - a[n,j])``."""
+    """``dz[n,k] = sum_k' da[n,k'] a[n,k'] ([k' = k] - a[n,k])``."""
     dz = np.zeros(a.shape)
-    for n, j in np.ndindex(a.shape):
-        dz[n, j] = sum(da[n, m] * a[n, m] * ((m == j) - a[n, j]) for m in range(a.shape[1]))
+    for n, k in np.ndindex(a.shape):
+        for k2 in range(a.shape[1]):
+            dz[n, k] += da[n, k2] * a[n, k2] * ((k2 == k) - a[n, k])
     return dz
 
 
@@ -445,3 +437,12 @@ def gradcheck_adjoint(A: Array, x: Array, y: Array) -> tuple[float, float]:
     left = sum(A[i, j] * x[j] * y[i] for i, j in np.ndindex(A.shape))
     right = sum(x[j] * sum(A[i, j] * y[i] for i in range(len(y))) for j in range(len(x)))
     return float(left), float(right)
+
+
+@equation("gradcheck-sum-rule")
+def gradcheck_sum_rule(dz: Array, dz_dtheta: Array) -> float:
+    """``dL/dtheta = sum_m dL/dz_m dz_m/dtheta``, over every place where theta is used."""
+    total = 0.0
+    for m in range(len(dz)):
+        total += float(dz[m] * dz_dtheta[m])
+    return total

@@ -60,7 +60,7 @@ def conv_db(f, seed):
     return companion.conv2d_backward(dz, x, w, **case.settings)[2], f(dz)
 
 
-def conv_sum_rule(f, seed):
+def gradcheck_sum_rule(f, seed):
     """One weight, used at every position of every image: its gradient is that entry of dw."""
     case, x, w, _, dz = windows(seed)
     entry = tuple(n - 1 for n in w.shape)
@@ -207,7 +207,7 @@ COMPARISONS = {
     "conv-dw": conv_dw,
     "conv-dw-correlation": conv_dw,
     "conv-db": conv_db,
-    "conv-sum-rule": conv_sum_rule,
+    "gradcheck-sum-rule": gradcheck_sum_rule,
     "conv-matrix": conv_matrix,
     "im2col-patches": im2col_patches,
     "im2col-back": im2col_back,
