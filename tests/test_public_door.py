@@ -43,6 +43,7 @@ SPOILT = {
     "dates": (lambda a: a.astype("M8[s]"), TypeError, "got dtype datetime64[s]"),
     "None": (lambda a: np.full(a.shape, None), TypeError, "got dtype object"),
     "ragged": (lambda _: [[1.0, 2.0], [3.0]], ValueError, "inhomogeneous"),
+    "masked": (lambda a: np.ma.masked_less(a, a.mean()), TypeError, "got masked values"),
 }
 
 # (function, changed arguments, exception, the argument it names, what it says that came)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import geometries
 
 from companion import output_size, reference
-from companion.shapes import Window, as_float, as_generator, one_dtype
+from companion.shapes import Window, as_float, as_generator, in_range, one_dtype
 
 
 @given(geometries())
@@ -102,3 +102,29 @@ def test_common_precision():
 def test_the_given_generator_is_the_one_used():
     rng = np.random.default_rng(0)
     assert as_generator("rng", rng) is rng
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "says"),
+    [
+        (0.0, {"above": 0.0}, "rate must be above 0 and finite, got 0.0"),
+        (np.inf, {"above": 0.0}, "rate must be above 0 and finite, got inf"),
+        (-1, {"low": 0.0}, "rate must be at least 0 and finite, got -1"),
+        (1.0, {"low": 0.0, "below": 1.0}, "rate must be at least 0 and below 1, got 1.0"),
+        (
+            -1.5,
+            {"above": 2.0, "low": 0.0},
+            "rate must be above 2 and at least 0 and finite, got -1.5",
+        ),
+        (np.nan, {}, "rate must be finite, got nan"),
+        (-np.inf, {}, "rate must be finite, got -inf"),
+    ],
+)
+def test_a_number_out_of_range_is_told_its_bounds(value, bounds, says):
+    with pytest.raises(ValueError, match=f"^{says}$"):
+        in_range("rate", value, **bounds)
+
+
+def test_a_number_in_range_comes_back_as_a_float():
+    assert in_range("rate", 0, low=0.0, below=1.0) == 0.0
+    assert type(in_range("rate", np.float32(0.5))) is float
