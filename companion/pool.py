@@ -23,9 +23,10 @@ from .shapes import (
     as_gradient,
     as_pair,
     check_padding,
+    explicit_padding,
+    is_same,
     nan_is_an_answer,
     one_dtype,
-    resolve_padding,
 )
 
 
@@ -248,9 +249,8 @@ class _Pooling(Layer):
         self.kernel_size = as_pair("kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else as_pair("stride", stride)
         self.padding = check_padding(padding)
-        if not isinstance(padding, str):
-            sides = resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
-            check_half_window(sides, self.kernel_size, padding)
+        if not is_same(padding):
+            check_half_window(explicit_padding(padding), self.kernel_size, padding)
 
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding}

@@ -197,12 +197,22 @@ def resolve_padding(
     dilation: tuple[int, int],
 ) -> ResolvedPadding:
     """Any way of writing a padding, as ``((top, bottom), (left, right))``."""
+    if is_same(padding):
+        rows, columns = map(_same, image_size, kernel_size, stride, dilation)
+        return rows, columns
+    return explicit_padding(padding)
+
+
+def is_same(padding: Padding) -> bool:
+    """Whether the padding is ``"same"``, whose numbers depend on what it is the padding of."""
+    return isinstance(padding, str) and padding == "same"
+
+
+def explicit_padding(padding: Padding) -> ResolvedPadding:
+    """Any padding but ``"same"``, as ``((top, bottom), (left, right))``."""
     if isinstance(padding, str):
         if padding == "valid":
             return (0, 0), (0, 0)
-        if padding == "same":
-            rows, columns = map(_same, image_size, kernel_size, stride, dilation)
-            return rows, columns
         raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
     sides: Any = padding if _is_sequence(padding) else (padding, padding)
     if len(sides) != 2 or _is_sequence(sides[0]) != _is_sequence(sides[1]):
@@ -216,7 +226,9 @@ def resolve_padding(
 
 def check_padding(padding: Padding) -> Padding:
     """A padding that no later change of the caller's lists can reach, if it makes sense at all."""
-    resolved = resolve_padding(padding, (1, 1), (1, 1), (1, 1), (1, 1))
+    if is_same(padding):
+        return "same"
+    resolved = explicit_padding(padding)
     return padding if isinstance(padding, str | int) else resolved
 
 

@@ -34,7 +34,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "pool": [*GENERAL, "pool"],
     "dense": [*GENERAL, "dense"],
     "softmax": [*GENERAL, "softmax"],
-    "shapes": ["shapes", *GENERAL, "im2col"],
+    "shapes": ["shapes", *GENERAL, "im2col", "conv", "pool"],
     "gradcheck": ["gradcheck", "public_door"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],

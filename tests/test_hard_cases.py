@@ -7,6 +7,7 @@ from companion import (
     Conv2D,
     avg_pool2d,
     avg_pool2d_backward,
+    col2im,
     conv2d,
     conv2d_backward,
     cross_entropy,
@@ -317,7 +318,9 @@ def test_the_empty_batch():
     np.testing.assert_array_equal(dw, np.zeros(w.shape))
     np.testing.assert_array_equal(db, np.zeros(3))
     assert max_pool2d(x, 2).shape == avg_pool2d(x, 2).shape == (0, 2, 2, 2)
-    assert im2col(x, 3).shape == (0, 18)
+    cols = im2col(x, 3)
+    assert cols.shape == (0, 18)
+    assert col2im(cols, x.shape, 3).shape == x.shape
     assert np.isnan(cross_entropy(np.ones((0, 3)), []))
     assert cross_entropy_backward(np.ones((0, 3)), []).shape == (0, 3)
 
