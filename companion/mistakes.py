@@ -885,7 +885,7 @@ def _(z: Any) -> Any:
     "softmax_backward",
     "Jacobian taken as diagonal",
     "softmax-backward",
-    "every logit moves every probability, so the terms -a_m a_j with m != j belong to it.",
+    "every logit moves every probability, so the terms -a[k'] a[k] with k' != k belong to it.",
 )
 def _(da: Any, a: Any) -> Any:
     return da * a * (1 - a)
@@ -974,6 +974,18 @@ def _(z: Any, labels: Any) -> Any:
 )
 def _(z: Any, labels: Any) -> Any:
     return -cross_entropy_backward(z, labels)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "largest logit not subtracted",
+    "softmax-fused",
+    "exp overflows for large logits; subtract the largest of each row first.",
+)
+def _(z: Any, labels: Any) -> Any:
+    y = softmax(z) - cross_entropy_backward(z, labels) * len(z)
+    exponentials = np.exp(z)
+    return (exponentials / exponentials.sum(axis=-1, keepdims=True) - y) / len(z)
 
 
 @mistake(

@@ -391,13 +391,23 @@ def softmax_log(z: Array) -> Array:
     return log_a
 
 
+@equation("softmax-jacobian")
+def softmax_jacobian(a: Array) -> Array:
+    """``da[n,k'] / dz[n,k] = a[n,k'] ([k' = k] - a[n,k])``, at ``[n, k', k]``."""
+    N, K = a.shape
+    slopes = np.zeros((N, K, K))
+    for n, k2, k in np.ndindex(slopes.shape):
+        slopes[n, k2, k] = a[n, k2] * ((k2 == k) - a[n, k])
+    return slopes
+
+
 @equation("softmax-backward")
 def softmax_backward(da: Array, a: Array) -> Array:
-    """``dz[n,k] = sum_k' da[n,k'] a[n,k'] ([k' = k] - a[n,k])``."""
+    """``dz[n,k] = a[n,k] (da[n,k] - sum_k' a[n,k'] da[n,k'])``."""
     dz = np.zeros(a.shape)
     for n, k in np.ndindex(a.shape):
-        for k2 in range(a.shape[1]):
-            dz[n, k] += da[n, k2] * a[n, k2] * ((k2 == k) - a[n, k])
+        mean = sum(a[n, k2] * da[n, k2] for k2 in range(a.shape[1]))
+        dz[n, k] = a[n, k] * (da[n, k] - mean)
     return dz
 
 
@@ -408,12 +418,42 @@ def softmax_loss(z: Array, y: Array) -> float:
     return -sum(float(y[n, k] * log_a[n, k]) for n, k in np.ndindex(z.shape)) / len(z)
 
 
+@equation("softmax-da")
+def softmax_da(a: Array, y: Array) -> Array:
+    """``da[n,k] = -(1/N) y[n,k] / a[n,k]``."""
+    da = np.zeros(a.shape)
+    for n, k in np.ndindex(a.shape):
+        da[n, k] = -y[n, k] / a[n, k] / len(a)
+    return da
+
+
+@equation("softmax-loss-logits")
+def softmax_loss_logits(z: Array, y: Array) -> float:
+    """``L = (1/N) sum_n (log sum_k' exp(z[n,k']) sum_k y[n,k] - sum_k y[n,k] z[n,k])``."""
+    N, K = z.shape
+    total = 0.0
+    for n in range(N):
+        total += math.log(sum(math.exp(z[n, k2]) for k2 in range(K))) * float(sum(y[n]))
+        total -= sum(float(y[n, k] * z[n, k]) for k in range(K))
+    return float(total / N)
+
+
 @equation("softmax-fused")
 def softmax_fused(z: Array, y: Array) -> Array:
     """``dz[n,k] = (a[n,k] - y[n,k]) / N`` where each row of ``y`` sums to one."""
     a, dz = softmax_forward(z), np.zeros(z.shape)
     for n, k in np.ndindex(z.shape):
         dz[n, k] = (a[n, k] - y[n, k]) / len(z)
+    return dz
+
+
+@equation("softmax-fused-general")
+def softmax_fused_general(z: Array, y: Array) -> Array:
+    """``dz[n,k] = (a[n,k] sum_k' y[n,k'] - y[n,k]) / N``, whatever the rows of ``y`` sum to."""
+    a, dz = softmax_forward(z), np.zeros(z.shape)
+    for n, k in np.ndindex(z.shape):
+        total = sum(y[n, k2] for k2 in range(z.shape[1]))
+        dz[n, k] = (a[n, k] * total - y[n, k]) / len(z)
     return dz
 
 

@@ -159,6 +159,15 @@ def softmax_log(f, seed):
     return companion.log_softmax(z), f(z)
 
 
+def softmax_jacobian(f, seed):
+    """Row k' of each table is the backward pass of the probability k' alone."""
+    z, *_ = rows(seed)
+    a = companion.softmax(z)
+    picks = np.eye(z.shape[1])
+    backward = [companion.softmax_backward(np.broadcast_to(row, a.shape), a) for row in picks]
+    return np.stack(backward, axis=1), f(a)
+
+
 def softmax_backward(f, seed):
     z, *_ = rows(seed)
     a, da = companion.softmax(z), np.cos(z)
@@ -169,10 +178,36 @@ def soft_labels(z, seed):
     return np.random.default_rng(seed).dirichlet(np.ones(z.shape[1]), len(z))
 
 
+def weighed_labels(z, seed):
+    """Rows that sum to one, and a weight for each."""
+    return soft_labels(z, seed), np.random.default_rng(seed).uniform(0, 3, (len(z), 1))
+
+
 def softmax_loss(f, seed):
     z, *_ = rows(seed)
     y = soft_labels(z, seed)
     return companion.cross_entropy(z, y), f(z, y)
+
+
+def softmax_da(f, seed):
+    """Taken back through the softmax, it is the gradient of the loss."""
+    z, *_ = rows(seed)
+    y, a = soft_labels(z, seed), companion.softmax(z)
+    return companion.cross_entropy_backward(z, y), companion.softmax_backward(f(a, y), a)
+
+
+def softmax_loss_logits(f, seed):
+    """A row of labels with the sum W counts W times."""
+    z, *_ = rows(seed)
+    y, weights = weighed_labels(z, seed)
+    losses = [companion.cross_entropy(z[n : n + 1], y[n : n + 1]) for n in range(len(z))]
+    return np.mean(weights[:, 0] * losses), f(z, weights * y)
+
+
+def softmax_fused_general(f, seed):
+    z, *_ = rows(seed)
+    y, weights = weighed_labels(z, seed)
+    return weights * companion.cross_entropy_backward(z, y), f(z, weights * y)
 
 
 def softmax_fused(f, seed):
@@ -223,9 +258,13 @@ COMPARISONS = {
     "dense-db": dense_db,
     "softmax-forward": softmax_forward,
     "softmax-log": softmax_log,
+    "softmax-jacobian": softmax_jacobian,
     "softmax-backward": softmax_backward,
     "softmax-loss": softmax_loss,
+    "softmax-da": softmax_da,
+    "softmax-loss-logits": softmax_loss_logits,
     "softmax-fused": softmax_fused,
+    "softmax-fused-general": softmax_fused_general,
     "gradcheck-central": gradcheck_central,
     "gradcheck-adjoint": gradcheck_adjoint,
 }
