@@ -9,9 +9,8 @@ import pytest
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-TERMS = re.findall(
-    r"^(\w[^\n]*)\n  \S", (ROOT / "book/glossary.md").read_text("utf-8"), re.MULTILINE
-)
+GLOSSARY = (ROOT / "book/glossary.md").read_text(encoding="utf-8")
+TERMS = re.findall(r"^(\w[^\n]*)\n  \S", GLOSSARY, re.MULTILINE)
 # They point ahead: "words like channel, pooling or logits are explained in the chapters".
 OVERVIEWS = {"intro", "notation"}
 NOT_PROSE = re.compile(
