@@ -1,7 +1,7 @@
 """Checks of a gradient that know nothing of how it was derived.
 
-Chapter ``gradcheck``; equations gradcheck-central and gradcheck-adjoint. Both work on any functions
-of arrays, of this package or not.
+Chapter ``gradcheck``. Finite differences (equation gradcheck-central) and the adjoint identity
+(equation gradcheck-adjoint) work on any functions of arrays, of this package or not.
 """
 
 from __future__ import annotations
@@ -134,14 +134,15 @@ def numerical_gradient(
     x : array_like
         Where to differentiate. It is not changed. Integers become float64.
     step : float, optional
-        The nudge h. Default: the cube root of the precision of ``x``, times the entry's size where
+        The nudge. Default: the cube root of the precision of ``x``, times the entry's size where
         that is above one (6e-6 for float64, 5e-3 for float32); thirty times that for
-        ``"richardson"``, 1e-20 for ``"complex"``.
+        ``"richardson"``, 1e-15 times that for ``"complex"``.
     method : "central", "richardson" or "complex"
-        ``"central"`` divides f(x + h) - f(x - h) by 2h: error about h**2. ``"richardson"`` combines
-        it with the same at 2h, which cancels that error and leaves about h**4: for smooth ``f``.
-        ``"complex"`` is the imaginary part of f(x + ih), divided by h: exact to rounding, but ``f``
-        must take complex numbers and be analytic. Default ``"central"``.
+        ``"central"`` divides f(x + step) - f(x - step) by 2 step: error about step**2.
+        ``"richardson"`` combines it with the same at 2 step, which cancels that error and leaves
+        about step**4: for smooth ``f``. ``"complex"`` is the imaginary part of f(x + i step),
+        divided by step: exact to rounding, but ``f`` must take complex numbers and be analytic.
+        Default ``"central"``.
 
     Returns
     -------
@@ -156,7 +157,8 @@ def numerical_gradient(
 
     Notes
     -----
-    Chapter ``gradcheck``, equation gradcheck-central.
+    Chapter ``gradcheck``, equations gradcheck-central, gradcheck-richardson, gradcheck-complex and,
+    for the default step, gradcheck-step.
 
     Examples
     --------
@@ -228,7 +230,8 @@ def check_gradient(
 
     Notes
     -----
-    Chapter ``gradcheck``, equation gradcheck-central.
+    Chapter ``gradcheck``, equation gradcheck-central; what ``backward`` must return is equation
+    gradcheck-vjp.
 
     Examples
     --------
@@ -457,7 +460,7 @@ def _step(x: FloatArray, index: Index, step: float | None, widening: float = 1.0
     if step is not None:
         in_range("step", step, above=0.0)
         return float(step)
-    default: float = widening * float(np.finfo(x.dtype).eps) ** (1 / 3)
+    default: float = widening * float(np.finfo(x.dtype).eps) ** (1 / 3)  # gradcheck-step
     return default * max(1.0, abs(float(x[index])))
 
 
@@ -474,22 +477,23 @@ def _one_number(returned: ArrayLike) -> NDArray[Any]:
     return value.reshape(())
 
 
-def _central(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, h: float) -> float:
-    width = _width(x, index, h)
+def _central(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
+    width = _width(x, index, step)
     if width == 0:
-        raise ValueError(f"step must be large enough to change x{list(index)}, got {h!r}")
-    return (_at(f, x, index, h) - _at(f, x, index, -h)) / width  # gradcheck-central
+        raise ValueError(f"step must be large enough to change x{list(index)}, got {step!r}")
+    return (_at(f, x, index, step) - _at(f, x, index, -step)) / width  # gradcheck-central
 
 
-def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, h: float) -> float:
-    return (4 * _central(f, x, index, h) - _central(f, x, index, 2 * h)) / 3
+def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
+    near, far = _central(f, x, index, step), _central(f, x, index, 2 * step)
+    return (4 * near - far) / 3  # gradcheck-richardson
 
 
-def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, h: float) -> float:
+def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
     nudged = x.astype(np.result_type(x, np.complex64))
-    nudged[index] += 1j * h
+    nudged[index] += 1j * step
     imaginary = float(_one_number(f(nudged)).imag)
-    return imaginary / h
+    return imaginary / step  # gradcheck-complex
 
 
 _METHODS = {  # how to take a slope, and by how much to widen the default step
@@ -499,22 +503,23 @@ _METHODS = {  # how to take a slope, and by how much to widen the default step
 }
 
 
-def _width(x: FloatArray, index: Index, h: float) -> float:
+def _width(x: FloatArray, index: Index, step: float) -> float:
     """The distance between the two nudged values as they were rounded, not as they were meant."""
-    return float((x[index] + x.dtype.type(h)) - (x[index] - x.dtype.type(h)))
+    nudge = x.dtype.type(step)
+    return float((x[index] + nudge) - (x[index] - nudge))
 
 
 def _slopes(
     loss: Callable[[FloatArray], float], x: FloatArray, chosen: list[Index], step: float | None
 ) -> FloatArray:
-    """For each chosen entry, its slopes to the left and right at h, then at h / 4: (4, entries)."""
+    """For each chosen entry, its slopes to the left and right, then at step / 4: (4, entries)."""
     here = loss(x)
     slopes = []
     for index in chosen:
-        h = _step(x, index, step)
-        if np.isfinite(x[index]) and _width(x, index, h / 4) == 0:
-            raise ValueError(f"step must be large enough to change x{list(index)}, got {h!r}")
-        nudges = (-h, h, -h / 4, h / 4)
+        own = _step(x, index, step)
+        if np.isfinite(x[index]) and _width(x, index, own / 4) == 0:
+            raise ValueError(f"step must be large enough to change x{list(index)}, got {own!r}")
+        nudges = (-own, own, -own / 4, own / 4)
         slopes.append([(_at(loss, x, index, nudge) - here) / nudge for nudge in nudges])
     return np.array(slopes).T
 
@@ -551,11 +556,11 @@ def _compare(
 
 
 def _kinked(jump: FloatArray, near: FloatArray, allowed: float, scale: float) -> NDArray[np.bool_]:
-    """Where the two one-sided slopes differ as they do at a kink, by ``jump`` at the step h.
+    """Where the two one-sided slopes differ as they do at a kink.
 
-    Those of a smooth function differ by h f'', so by a quarter of ``jump`` at h / 4 (``near``);
-    those at a kink by the same at both. What differs more at h / 4 is noise, or a function that
-    jumps.
+    They differ by ``jump`` at the step, by ``near`` at a quarter of it. Those of a smooth function
+    differ by the step times f'', so ``near`` is a quarter of ``jump``; at a kink the two are equal.
+    Where ``near`` is larger, it is noise, or a function that jumps.
     """
     bends = np.abs(jump - 4 * near) > max(allowed, 1e-4 * scale)
     same_way = jump * near >= -(allowed**2)

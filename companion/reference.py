@@ -460,25 +460,6 @@ def softmax_fused_general(z: Array, y: Array) -> Array:
 # --- gradcheck ------------------------------------------------------------------------------------
 
 
-@equation("gradcheck-central")
-def gradcheck_central(f: Callable[[Array], float], x: Array, h: float) -> Array:
-    """``df/dx[i]`` is about ``(f(x + h e_i) - f(x - h e_i)) / (2 h)``."""
-    slopes = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        e = np.zeros(x.shape)
-        e[index] = 1.0
-        slopes[index] = (f(x + h * e) - f(x - h * e)) / (2 * h)
-    return slopes
-
-
-@equation("gradcheck-adjoint")
-def gradcheck_adjoint(A: Array, x: Array, y: Array) -> tuple[float, float]:
-    """``<A x, y>`` and ``<x, A^T y>``, which are equal."""
-    left = sum(A[i, j] * x[j] * y[i] for i, j in np.ndindex(A.shape))
-    right = sum(x[j] * sum(A[i, j] * y[i] for i in range(len(y))) for j in range(len(x)))
-    return float(left), float(right)
-
-
 @equation("gradcheck-sum-rule")
 def gradcheck_sum_rule(dz: Array, dz_dtheta: Array) -> float:
     """``dL/dtheta = sum_m dL/dz_m dz_m/dtheta``, over every place where theta is used."""
@@ -486,3 +467,76 @@ def gradcheck_sum_rule(dz: Array, dz_dtheta: Array) -> float:
     for m in range(len(dz)):
         total += float(dz[m] * dz_dtheta[m])
     return total
+
+
+@equation("gradcheck-vjp")
+def gradcheck_vjp(dz: Array, dz_dx: Array) -> Array:
+    """``dx[t] = sum_m dz[m] dz[m]/dx[t]``: row ``m`` of ``dz_dx`` is one output's derivatives."""
+    M, I = dz_dx.shape
+    dx = np.zeros(I)
+    for t in range(I):
+        for m in range(M):
+            dx[t] += dz[m] * dz_dx[m, t]
+    return dx
+
+
+@equation("gradcheck-central")
+def gradcheck_central(f: Callable[[Array], float], x: Array, eps: float) -> Array:
+    """``df/dx[t]`` is about ``(f(x + eps e_t) - f(x - eps e_t)) / (2 eps)``."""
+    slopes = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        e = np.zeros(x.shape)
+        e[index] = 1.0
+        slopes[index] = (f(x + eps * e) - f(x - eps * e)) / (2 * eps)
+    return slopes
+
+
+@equation("gradcheck-truncation")
+def gradcheck_truncation(third: float, eps: float) -> float:
+    """``eps^2 / 6`` times the third derivative at xi: by this gradcheck-central is off."""
+    return eps * eps / 6 * third
+
+
+@equation("gradcheck-step")
+def gradcheck_step(mu: float, F0: float, F3: float) -> float:
+    """``(3 mu F0 / F3)^(1/3)``: where truncation and rounding together are smallest."""
+    return float((3 * mu * F0 / F3) ** (1 / 3))
+
+
+@equation("gradcheck-richardson")
+def gradcheck_richardson(f: Callable[[Array], float], x: Array, eps: float) -> Array:
+    """``(4 D(eps) - D(2 eps)) / 3`` where ``D`` is gradcheck-central."""
+    near, far = gradcheck_central(f, x, eps), gradcheck_central(f, x, 2 * eps)
+    slopes = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        slopes[index] = (4 * near[index] - far[index]) / 3
+    return slopes
+
+
+@equation("gradcheck-complex")
+def gradcheck_complex(f: Callable[[Any], complex], x: Array, eps: float) -> Array:
+    """``df/dx[t]`` is about ``Im f(x + i eps e_t) / eps``."""
+    slopes = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        e = np.zeros(x.shape)
+        e[index] = 1.0
+        slopes[index] = f(x + 1j * eps * e).imag / eps
+    return slopes
+
+
+@equation("gradcheck-direction")
+def gradcheck_direction(
+    f: Callable[[Array], float], dx: Array, x: Array, e: Array, eps: float
+) -> tuple[float, float]:
+    """``(f(x + eps e) - f(x - eps e)) / (2 eps)`` and ``sum_t dx[t] e[t]``, about equal."""
+    slope = (f(x + eps * e) - f(x - eps * e)) / (2 * eps)
+    return slope, sum(float(dx[index] * e[index]) for index in np.ndindex(x.shape))
+
+
+@equation("gradcheck-adjoint")
+def gradcheck_adjoint(A: Array, x: Array, y: Array) -> tuple[float, float]:
+    """``<A x, y>`` and ``<x, A^T y>``, which are equal."""
+    M, I = A.shape
+    left = sum(sum(A[m, t] * x[t] for t in range(I)) * y[m] for m in range(M))
+    right = sum(x[t] * sum(A[m, t] * y[m] for m in range(M)) for t in range(I))
+    return float(left), float(right)

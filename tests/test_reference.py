@@ -60,17 +60,6 @@ def conv_db(f, seed):
     return companion.conv2d_backward(dz, x, w, **case.settings)[2], f(dz)
 
 
-def gradcheck_sum_rule(f, seed):
-    """One weight, used at every position of every image: its gradient is that entry of dw."""
-    case, x, w, _, dz = windows(seed)
-    entry = tuple(n - 1 for n in w.shape)
-    only = np.zeros_like(w)
-    only[entry] = 1.0
-    slopes = companion.conv2d(x, only, **case.settings)
-    dw = companion.conv2d_backward(dz, x, w, **case.settings)[1]
-    return dw[entry], f(dz.ravel(), slopes.ravel())
-
-
 def conv_matrix(f, seed):
     """Its product is the forward pass, that of its transpose the backward pass."""
     case, x, w, _, dz = windows(seed)
@@ -216,14 +205,83 @@ def softmax_fused(f, seed):
     return companion.cross_entropy_backward(z, y), f(z, y)
 
 
+def gradcheck_sum_rule(f, seed):
+    """One weight, used at every position of every image: its gradient is that entry of dw."""
+    case, x, w, _, dz = windows(seed)
+    entry = tuple(n - 1 for n in w.shape)
+    only = np.zeros_like(w)
+    only[entry] = 1.0
+    slopes = companion.conv2d(x, only, **case.settings)
+    dw = companion.conv2d_backward(dz, x, w, **case.settings)[1]
+    return dw[entry], f(dz.ravel(), slopes.ravel())
+
+
+def gradcheck_vjp(f, seed):
+    """The rows of softmax, each with the table of all its derivatives."""
+    z, *_ = rows(seed)
+    a, da = companion.softmax(z), np.cos(z)
+    tables = [np.diag(row) - np.outer(row, row) for row in a]
+    literal = [f(incoming, table) for incoming, table in zip(da, tables, strict=True)]
+    return companion.softmax_backward(da, a), np.array(literal)
+
+
+def cube(x):
+    return (x**3).sum()
+
+
 def gradcheck_central(f, seed):
     x, *_ = rows(seed)
-    step = 2.0**-10
+    return companion.numerical_gradient(cube, x, step=2.0**-10), f(cube, x, 2.0**-10)
 
-    def cube(x):
-        return float((x**3).sum())
 
-    return companion.numerical_gradient(cube, x, step=step), f(cube, x, step)
+def gradcheck_truncation(f, seed):
+    """The third derivative of a cube is 6 everywhere. On this grid nothing is rounded."""
+    x = np.round(8 * rows(seed)[0]) / 8
+    step = 2.0 ** -(seed % 5)
+    off = companion.numerical_gradient(cube, x, step=step) - 3 * x**2
+    return off, np.full(x.shape, f(6.0, step))
+
+
+def gradcheck_step(f, seed):
+    """The default: the best step where the third derivative is three times the function."""
+    precision = [np.float64, np.float32][seed % 2]
+    seen = []
+
+    def spy(x):
+        seen.append(float(x))
+        return 0.0
+
+    companion.numerical_gradient(spy, precision(0.0))
+    literal = float(precision(f(float(np.finfo(precision).eps), 1.0, 3.0)))
+    return np.log([max(seen)]), np.log([literal])
+
+
+def gradcheck_richardson(f, seed):
+    x, *_ = rows(seed)
+
+    def smooth(x):
+        return np.sin(x).sum()
+
+    step = 2.0**-4
+    fast = companion.numerical_gradient(smooth, x, step=step, method="richardson")
+    return fast, f(smooth, x, step)
+
+
+def gradcheck_complex(f, seed):
+    x, *_ = rows(seed)
+    return companion.numerical_gradient(cube, x, step=0.125, method="complex"), f(cube, x, 0.125)
+
+
+def gradcheck_direction(f, seed):
+    """Of a linear function, whose differences are exact at any step."""
+    x, w, b, dz = rows(seed)
+    e = np.random.default_rng(seed).standard_normal(x.shape)
+    dx, _, _ = companion.dense_backward(dz, x, w)
+
+    def loss(x):
+        return float((dz * companion.dense(x, w, b)).sum())
+
+    return [(dx * e).sum()] * 2, f(loss, dx, x, e, 0.5)
 
 
 def gradcheck_adjoint(f, seed):
@@ -242,7 +300,6 @@ COMPARISONS = {
     "conv-dw": conv_dw,
     "conv-dw-correlation": conv_dw,
     "conv-db": conv_db,
-    "gradcheck-sum-rule": gradcheck_sum_rule,
     "conv-matrix": conv_matrix,
     "im2col-patches": im2col_patches,
     "im2col-back": im2col_back,
@@ -265,7 +322,14 @@ COMPARISONS = {
     "softmax-loss-logits": softmax_loss_logits,
     "softmax-fused": softmax_fused,
     "softmax-fused-general": softmax_fused_general,
+    "gradcheck-sum-rule": gradcheck_sum_rule,
+    "gradcheck-vjp": gradcheck_vjp,
     "gradcheck-central": gradcheck_central,
+    "gradcheck-truncation": gradcheck_truncation,
+    "gradcheck-step": gradcheck_step,
+    "gradcheck-richardson": gradcheck_richardson,
+    "gradcheck-complex": gradcheck_complex,
+    "gradcheck-direction": gradcheck_direction,
     "gradcheck-adjoint": gradcheck_adjoint,
 }
 
@@ -279,6 +343,18 @@ def test_equation_is_what_the_fast_code_computes(label):
     for seed in range(30):
         fast, literal = COMPARISONS[label](EQUATIONS[label], seed)
         assert_close(f"equation {label}", fast, literal)
+
+
+def test_the_best_step_has_the_smallest_error():
+    """Of truncation and rounding together, as the chapter adds them."""
+    for seed in range(30):
+        mu, F0, F3 = 10 ** np.random.default_rng(seed).uniform([-16, -3, -3], [-4, 3, 3])
+
+        def error(step, mu=mu, F0=F0, F3=F3):
+            return reference.gradcheck_truncation(F3, step) + mu * F0 / step
+
+        best = reference.gradcheck_step(mu, F0, F3)
+        assert error(best) < min(error(0.99 * best), error(1.01 * best))
 
 
 @pytest.mark.parametrize("seed", range(30))

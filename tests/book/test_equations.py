@@ -76,6 +76,8 @@ def test_equation_is_cited_where_it_is_computed(label: str) -> None:
     cited = any(label in CITATION.findall(path.read_text(encoding="utf-8")) for path in fast)
     literal_only = {
         "gradcheck-sum-rule",
+        "gradcheck-truncation",
+        "gradcheck-direction",
         "conv-dx-correlation",
         "conv-dw-correlation",
         "conv-matrix",
