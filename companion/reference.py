@@ -248,6 +248,15 @@ def relu_forward(z: Array) -> Array:
     return np.array([v if v > 0 else 0.0 for v in z.ravel()]).reshape(z.shape)
 
 
+@equation("relu-elementwise")
+def relu_elementwise(da: Array, z: Array, slope: Callable[[float], float]) -> Array:
+    """``dz[m] = g'(z[m]) da[m]`` for the derivative ``slope`` of an elementwise function g."""
+    flat = np.zeros(z.size)
+    for m in range(z.size):
+        flat[m] = slope(float(z.ravel()[m])) * da.ravel()[m]
+    return flat.reshape(z.shape)
+
+
 @equation("relu-backward")
 def relu_backward(da: Array, z: Array) -> Array:
     """``dz = da`` where ``z > 0``, else 0."""

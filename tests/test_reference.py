@@ -98,6 +98,13 @@ def relu_forward(f, seed):
     return companion.relu(x), f(x)
 
 
+def relu_elementwise(f, seed):
+    _, _, _, z = rows(seed)
+    da = np.random.default_rng(seed).standard_normal(z.shape)
+    fast = companion.relu_backward(da, z)
+    return fast, f(da, z, lambda v: 1.0 if v > 0 else 0.0)
+
+
 def relu_backward(f, seed):
     _, _, _, z = rows(seed)
     da = np.random.default_rng(seed).standard_normal(z.shape)
@@ -212,6 +219,7 @@ COMPARISONS = {
     "im2col-patches": im2col_patches,
     "im2col-back": im2col_back,
     "relu-forward": relu_forward,
+    "relu-elementwise": relu_elementwise,
     "relu-backward": relu_backward,
     "pool-max": pool_max,
     "pool-max-backward": pool_max_backward,
