@@ -379,6 +379,26 @@ def dense_db(dz: Array) -> Array:
     return np.array([sum(dz[n, o] for n in range(len(dz))) for o in range(dz.shape[1])])
 
 
+@equation("dense-flatten")
+def dense_flatten(x: Array) -> Array:
+    """``z[n,t] = x[n,h,q,c]`` where ``t = (h W + q) C + c``."""
+    N, H, W, C = x.shape
+    z = np.zeros((N, H * W * C))
+    for n, h, q, c in np.ndindex(x.shape):
+        z[n, (h * W + q) * C + c] = x[n, h, q, c]
+    return z
+
+
+@equation("dense-flatten-backward")
+def dense_flatten_backward(dz: Array, x_shape: tuple[int, int, int, int]) -> Array:
+    """``dx[n,h,q,c] = dz[n,t]`` where ``t = (h W + q) C + c``."""
+    _, _, W, C = x_shape
+    dx = np.zeros(x_shape)
+    for n, h, q, c in np.ndindex(x_shape):
+        dx[n, h, q, c] = dz[n, (h * W + q) * C + c]
+    return dx
+
+
 # --- softmax --------------------------------------------------------------------------------------
 
 

@@ -156,6 +156,18 @@ def dense_db(f, seed):
     return companion.dense_backward(dz, x, w)[2], f(dz)
 
 
+def dense_flatten(f, seed):
+    _, x, *_ = windows(seed)
+    return companion.Flatten().forward(x), f(x)
+
+
+def dense_flatten_backward(f, seed):
+    _, x, *_ = windows(seed)
+    layer = companion.Flatten()
+    dz = np.random.default_rng(seed).standard_normal(layer.forward(x).shape)
+    return layer.backward(dz), f(dz, x.shape)
+
+
 def softmax_forward(f, seed):
     z, *_ = rows(seed)
     return companion.softmax(z), f(z)
@@ -229,6 +241,8 @@ COMPARISONS = {
     "dense-dx": dense_dx,
     "dense-dw": dense_dw,
     "dense-db": dense_db,
+    "dense-flatten": dense_flatten,
+    "dense-flatten-backward": dense_flatten_backward,
     "softmax-forward": softmax_forward,
     "softmax-log": softmax_log,
     "softmax-backward": softmax_backward,
