@@ -1,6 +1,7 @@
 """The fully connected layer, and the flattening that leads into it.
 
-Chapter ``dense``; equations dense-forward, dense-dw, dense-db and dense-dx. Rows are examples.
+Chapter ``dense``; equations dense-forward, dense-dw, dense-db, dense-dx, dense-flatten and
+dense-flatten-backward. Rows are examples.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class Flatten(Layer):
 
     Notes
     -----
-    Chapter ``dense``.
+    Chapter ``dense``, equations dense-flatten and dense-flatten-backward.
 
     Examples
     --------

@@ -248,6 +248,15 @@ def relu_forward(z: Array) -> Array:
     return np.array([v if v > 0 else 0.0 for v in z.ravel()]).reshape(z.shape)
 
 
+@equation("relu-elementwise")
+def relu_elementwise(da: Array, z: Array, slope: Callable[[float], float]) -> Array:
+    """``dz[m] = g'(z[m]) da[m]`` for the derivative ``slope`` of an elementwise function g."""
+    flat = np.zeros(z.size)
+    for m in range(z.size):
+        flat[m] = slope(float(z.ravel()[m])) * da.ravel()[m]
+    return flat.reshape(z.shape)
+
+
 @equation("relu-backward")
 def relu_backward(da: Array, z: Array) -> Array:
     """``dz = da`` where ``z > 0``, else 0."""
@@ -368,6 +377,26 @@ def dense_dw(dz: Array, x: Array) -> Array:
 def dense_db(dz: Array) -> Array:
     """``db[o] = sum_n dz[n,o]``."""
     return np.array([sum(dz[n, o] for n in range(len(dz))) for o in range(dz.shape[1])])
+
+
+@equation("dense-flatten")
+def dense_flatten(x: Array) -> Array:
+    """``z[n,t] = x[n,h,q,c]`` where ``t = (h W + q) C + c``."""
+    N, H, W, C = x.shape
+    z = np.zeros((N, H * W * C))
+    for n, h, q, c in np.ndindex(x.shape):
+        z[n, (h * W + q) * C + c] = x[n, h, q, c]
+    return z
+
+
+@equation("dense-flatten-backward")
+def dense_flatten_backward(dz: Array, x_shape: tuple[int, int, int, int]) -> Array:
+    """``dx[n,h,q,c] = dz[n,t]`` where ``t = (h W + q) C + c``."""
+    _, _, W, C = x_shape
+    dx = np.zeros(x_shape)
+    for n, h, q, c in np.ndindex(x_shape):
+        dx[n, h, q, c] = dz[n, (h * W + q) * C + c]
+    return dx
 
 
 # --- softmax --------------------------------------------------------------------------------------

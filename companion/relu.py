@@ -1,6 +1,7 @@
 """The rectifier: negative values become zero.
 
-Chapter ``relu``; equations relu-forward and relu-backward. The derivative at zero is taken as zero.
+Chapter ``relu``; equations relu-forward, relu-elementwise and relu-backward. The derivative at zero
+is taken as zero.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z)
     da, z = one_dtype(as_gradient("da", da, z.shape, "z"), z)
-    return np.where(z > 0, da, da.dtype.type(0))  # relu-backward
+    return np.where(z > 0, da, da.dtype.type(0))  # relu-backward: relu-elementwise, slope 1 or 0
 
 
 class ReLU(Layer):

@@ -87,6 +87,13 @@ def relu_forward(f, seed):
     return companion.relu(x), f(x)
 
 
+def relu_elementwise(f, seed):
+    _, _, _, z = rows(seed)
+    da = np.random.default_rng(seed).standard_normal(z.shape)
+    fast = companion.relu_backward(da, z)
+    return fast, f(da, z, lambda v: 1.0 if v > 0 else 0.0)
+
+
 def relu_backward(f, seed):
     _, _, _, z = rows(seed)
     da = np.random.default_rng(seed).standard_normal(z.shape)
@@ -136,6 +143,18 @@ def dense_dw(f, seed):
 def dense_db(f, seed):
     x, w, _, dz = rows(seed)
     return companion.dense_backward(dz, x, w)[2], f(dz)
+
+
+def dense_flatten(f, seed):
+    _, x, *_ = windows(seed)
+    return companion.Flatten().forward(x), f(x)
+
+
+def dense_flatten_backward(f, seed):
+    _, x, *_ = windows(seed)
+    layer = companion.Flatten()
+    dz = np.random.default_rng(seed).standard_normal(layer.forward(x).shape)
+    return layer.backward(dz), f(dz, x.shape)
 
 
 def softmax_forward(f, seed):
@@ -304,6 +323,7 @@ COMPARISONS = {
     "im2col-patches": im2col_patches,
     "im2col-back": im2col_back,
     "relu-forward": relu_forward,
+    "relu-elementwise": relu_elementwise,
     "relu-backward": relu_backward,
     "pool-max": pool_max,
     "pool-max-backward": pool_max_backward,
@@ -313,6 +333,8 @@ COMPARISONS = {
     "dense-dx": dense_dx,
     "dense-dw": dense_dw,
     "dense-db": dense_db,
+    "dense-flatten": dense_flatten,
+    "dense-flatten-backward": dense_flatten_backward,
     "softmax-forward": softmax_forward,
     "softmax-log": softmax_log,
     "softmax-jacobian": softmax_jacobian,
