@@ -378,6 +378,8 @@ def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
         ((2, 4, 5, 2), (3, 2), {"stride": 2}),
         ((2, 4, 5, 2), (2, 3), {"padding": ((1, 0), (0, 1))}),
         ((2, 6, 5, 2), (3, 2), {"stride": (1, 2), "dilation": 2}),
+        ((2, 5, 6, 3), 3, {"stride": 2, "padding": 1}),
+        ((2, 6, 5, 2), 2, {"stride": 2, "dilation": 2}),
     ]
     for shape, kernel_size, settings in geometries:
         x = rng.normal(size=shape)

@@ -239,6 +239,84 @@ def im2col_back(
     return x
 
 
+@equation("im2col-matrix")
+def im2col_matrix(
+    x_shape: tuple[int, int, int, int],
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> Array:
+    """The matrix P of one image's im2col: row ``(i, j, u, v, c)`` has its 1 at ``(h, q, c)``.
+
+    A row that reads the padding has none.
+    """
+    _, H, W, C = x_shape
+    (kh, kw), (sh, sw), (dh, dw_) = kernel, stride, dilation
+    (top, _), (left, _) = padding
+    Ho, Wo = conv_sizes(x_shape, kernel, stride, padding, dilation)
+    P = np.zeros((Ho, Wo, kh, kw, C, H, W, C))
+    for i, j, u, v, c, h, q, c2 in np.ndindex(P.shape):
+        row, column = sh * i + dh * u - top == h, sw * j + dw_ * v - left == q
+        P[i, j, u, v, c, h, q, c2] = row * column * (c2 == c)
+    return P.reshape(Ho * Wo * kh * kw * C, H * W * C)
+
+
+@equation("im2col-index")
+def im2col_index(
+    padded_shape: tuple[int, int, int, int], kernel: Pair, stride: Pair, dilation: Pair
+) -> NDArray[np.int64]:
+    """Where entry ``(m, t)`` stands in the flattened padded images: ``start[m] + offset[t]``."""
+    (N, H, W, C), (kh, kw), (sh, sw), (dh, dw_) = padded_shape, kernel, stride, dilation
+    Ho, Wo = conv_sizes(padded_shape, kernel, stride, ((0, 0), (0, 0)), dilation)
+    index = np.zeros((N * Ho * Wo, kh * kw * C), np.int64)
+    for n, i, j, u, v, c in np.ndindex(N, Ho, Wo, kh, kw, C):
+        start = n * H * W * C + sh * i * W * C + sw * j * C
+        offset = dh * u * W * C + dw_ * v * C + c
+        index[(n * Ho + i) * Wo + j, (u * kw + v) * C + c] = start + offset
+    return index
+
+
+@equation("im2col-forward")
+def im2col_forward(X: Array, W: Array, b: Array) -> Array:
+    """``Z[m,k] = b[k] + sum_t X[m,t] W[t,k]``."""
+    Z = np.zeros((len(X), W.shape[1]))
+    for m, k in np.ndindex(Z.shape):
+        Z[m, k] = b[k]
+        for t in range(len(W)):
+            Z[m, k] += X[m, t] * W[t, k]
+    return Z
+
+
+@equation("im2col-dw")
+def im2col_dw(dZ: Array, X: Array) -> Array:
+    """``dW[t,k] = sum_m X[m,t] dZ[m,k]``."""
+    dW = np.zeros((X.shape[1], dZ.shape[1]))
+    for t, k in np.ndindex(dW.shape):
+        for m in range(len(X)):
+            dW[t, k] += X[m, t] * dZ[m, k]
+    return dW
+
+
+@equation("im2col-db")
+def im2col_db(dZ: Array) -> Array:
+    """``db[k] = sum_m dZ[m,k]``."""
+    db = np.zeros(dZ.shape[1])
+    for m, k in np.ndindex(dZ.shape):
+        db[k] += dZ[m, k]
+    return db
+
+
+@equation("im2col-dx")
+def im2col_dx(dZ: Array, W: Array) -> Array:
+    """``dX[m,t] = sum_k dZ[m,k] W[t,k]``; im2col-back makes ``dx`` of it."""
+    dX = np.zeros((len(dZ), len(W)))
+    for m, t in np.ndindex(dX.shape):
+        for k in range(dZ.shape[1]):
+            dX[m, t] += dZ[m, k] * W[t, k]
+    return dX
+
+
 # --- relu -----------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,12 @@
 """Patches as rows, and their adjoint."""
 
+import math
+
 import numpy as np
 import pytest
 from closeness import assert_close
 from hypothesis import given
-from strategies import geometries
+from strategies import geometries, seeded_geometry
 
 from companion import check_adjoint, col2im, conv2d, conv2d_backward, im2col, reference
 
@@ -54,6 +56,28 @@ def test_ones_come_back_as_the_number_of_copies(case):
     assert copies.max() <= np.prod(case.kernel)
     inside = im2col(np.ones(case.x_shape), case.kernel, **case.settings)
     assert copies.sum() == inside.sum()
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_against_pytorch(seed, torch):
+    """unfold gives patches as columns in the order c, u, v; fold puts them back and adds."""
+    case = seeded_geometry(seed)
+    x, _, _, _ = case.arrays()
+    N, H, W, C = case.x_shape
+    I, size = math.prod(case.kernel) * C, math.prod(case.out)
+    rows, columns = case.padding
+    frame = *columns, *rows
+    padded = torch.nn.functional.pad(torch.tensor(x.transpose(0, 3, 1, 2)), frame)
+    settings = {"kernel_size": case.kernel, "stride": case.stride, "dilation": case.dilation}
+    peer = torch.nn.functional.unfold(padded, **settings).numpy().reshape(N, C, -1, size)
+    cols = im2col(x, case.kernel, **case.settings)
+    np.testing.assert_array_equal(cols, peer.transpose(0, 3, 2, 1).reshape(cols.shape))
+
+    y = np.random.default_rng(1).standard_normal(cols.shape)
+    columns_of_y = torch.tensor(y.reshape(N, size, -1, C).transpose(0, 3, 2, 1).reshape(N, I, size))
+    back = torch.nn.functional.fold(columns_of_y, padded.shape[2:], **settings).numpy()
+    back = back[:, :, rows[0] : rows[0] + H, columns[0] : columns[0] + W].transpose(0, 2, 3, 1)
+    assert_close("col2im: pytorch", col2im(y, x.shape, case.kernel, **case.settings), back)
 
 
 def test_rows_are_positions_and_columns_are_kernel_entries():

@@ -82,6 +82,52 @@ def im2col_back(f, seed):
     return fast, f(cols, x.shape, case.kernel, *case.literal)
 
 
+def im2col_matrix(f, seed):
+    """Its product is im2col, that of its transpose col2im."""
+    case, x, *_ = windows(seed)
+    P = f(x.shape, case.kernel, *case.literal)
+    cols = companion.im2col(x, case.kernel, **case.settings)
+    other = np.cos(cols)
+    back = companion.col2im(other, x.shape, case.kernel, **case.settings)
+    literal = x.reshape(len(x), -1) @ P.T, other.reshape(len(x), -1) @ P
+    return np.append(cols, back), np.append(*literal)
+
+
+def im2col_index(f, seed):
+    case, x, *_ = windows(seed)
+    padded = np.pad(x, ((0, 0), *case.padding, (0, 0)))
+    index = f(padded.shape, case.kernel, case.stride, case.dilation)
+    return companion.im2col(x, case.kernel, **case.settings), padded.ravel()[index]
+
+
+def patch_product(seed):
+    """The geometry and its arrays; and the matrices X, W and dZ of its convolution."""
+    case, x, w, b, dz = windows(seed)
+    X = companion.im2col(x, case.kernel, **case.settings)
+    return case, (x, w, b, dz), X, w.reshape(-1, case.K), dz.reshape(-1, case.K)
+
+
+def im2col_forward(f, seed):
+    case, (x, w, b, dz), X, W, _ = patch_product(seed)
+    return companion.conv2d(x, w, b, **case.settings), f(X, W, b).reshape(dz.shape)
+
+
+def im2col_dw(f, seed):
+    case, (x, w, _, dz), X, _, dZ = patch_product(seed)
+    return companion.conv2d_backward(dz, x, w, **case.settings)[1], f(dZ, X).reshape(w.shape)
+
+
+def im2col_db(f, seed):
+    case, (x, w, _, dz), *_, dZ = patch_product(seed)
+    return companion.conv2d_backward(dz, x, w, **case.settings)[2], f(dZ)
+
+
+def im2col_dx(f, seed):
+    case, (x, w, _, dz), _, W, dZ = patch_product(seed)
+    dx = companion.col2im(f(dZ, W), x.shape, case.kernel, **case.settings)
+    return companion.conv2d_backward(dz, x, w, **case.settings)[0], dx
+
+
 def relu_forward(f, seed):
     x, *_ = rows(seed)
     return companion.relu(x), f(x)
@@ -322,6 +368,12 @@ COMPARISONS = {
     "conv-matrix": conv_matrix,
     "im2col-patches": im2col_patches,
     "im2col-back": im2col_back,
+    "im2col-matrix": im2col_matrix,
+    "im2col-index": im2col_index,
+    "im2col-forward": im2col_forward,
+    "im2col-dw": im2col_dw,
+    "im2col-db": im2col_db,
+    "im2col-dx": im2col_dx,
     "relu-forward": relu_forward,
     "relu-elementwise": relu_elementwise,
     "relu-backward": relu_backward,
