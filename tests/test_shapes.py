@@ -128,3 +128,8 @@ def test_a_number_out_of_range_is_told_its_bounds(value, bounds, says):
 def test_a_number_in_range_comes_back_as_a_float():
     assert in_range("rate", 0, low=0.0, below=1.0) == 0.0
     assert type(in_range("rate", np.float32(0.5))) is float
+
+
+def test_a_window_slides_by_one_over_the_bare_image_unless_told():
+    plain = Window.over((5, 6), (2, 3))
+    assert plain == Window.over((5, 6), (2, 3), stride=1, padding=0, dilation=1)
