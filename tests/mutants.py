@@ -34,6 +34,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "pool": [*GENERAL, "pool"],
     "dense": [*GENERAL, "dense"],
     "softmax": [*GENERAL, "softmax"],
+    "transposed": [*GENERAL, "transposed"],
     "shapes": ["shapes", *GENERAL, "im2col"],
     "gradcheck": ["gradcheck", "public_door"],
     "network": ["network", *GENERAL],

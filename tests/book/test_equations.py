@@ -79,6 +79,7 @@ def test_equation_is_cited_where_it_is_computed(label: str) -> None:
         "conv-dx-correlation",
         "conv-dw-correlation",
         "conv-matrix",
+        "transposed-gather",
     }
     assert cited != (label in literal_only)
 
