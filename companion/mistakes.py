@@ -403,7 +403,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv_transpose2d",
     "kernel rotated when stamping",
     "transposed-forward",
-    "a stamp is the kernel as it stands; the correlation of the zero-stuffed input takes it rotated.",
+    "a stamp is the kernel as it stands; only in the form with zero-stuffing it is rotated, once.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv_transpose2d(x, w[::-1, ::-1], b, **settings)
@@ -532,7 +532,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "conv_transpose2d",
     "padding added instead of cut off",
     "transposed-size",
-    "the padding is that of the convolution whose transpose this is: here it is cut off the output.",
+    "what the convolution put around its input, its transpose cuts off its output.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     z = conv_transpose2d(x, w, **_uncut(settings))

@@ -121,7 +121,7 @@ def stuffed_correlation(x, w, *, stride=1, padding=0, output_padding=0, rotated=
 def test_a_learners_transposed_convolution():
     assert diagnose(stuffed_correlation, companion.conv_transpose2d, simple=True).ok
 
-    def without_remainder(x, w, *, stride=1, padding=0, output_padding=0):  # noqa: ARG001
+    def without_remainder(x, w, *, stride=1, padding=0, output_padding=0):
         return stuffed_correlation(x, w, stride=stride, padding=padding)
 
     def unrotated(x, w, *, stride=1, padding=0):
