@@ -39,6 +39,7 @@ from .softmax import (
     softmax_backward,
 )
 from .train import Evaluation, History, evaluate, fit
+from .transposed import ConvTranspose2D, conv_transpose2d, conv_transpose2d_backward
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "ArgumentReport",
     "AvgPool2D",
     "Conv2D",
+    "ConvTranspose2D",
     "Dataset",
     "Dense",
     "Diagnosis",
@@ -69,6 +71,8 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cosine_decay",
     "cross_entropy",
     "cross_entropy_backward",

@@ -30,6 +30,7 @@ from .softmax import (
     softmax,
     softmax_backward,
 )
+from .transposed import conv_transpose2d, conv_transpose2d_backward
 
 Array = NDArray[Any]
 
@@ -130,9 +131,10 @@ def diagnose(
         Takes the arguments of ``target`` and returns what it returns. Settings that it does not
         take (``stride``, ``padding``, ``dilation``, ...) are not probed.
     target : callable or str
-        The companion's function, or its name: ``conv2d``, ``conv2d_backward``, ``im2col``,
-        ``col2im``, ``relu``, ``relu_backward``, ``max_pool2d``, ``max_pool2d_backward``,
-        ``avg_pool2d``, ``avg_pool2d_backward``, ``dense``, ``dense_backward``, ``softmax``,
+        The companion's function, or its name: ``conv2d``, ``conv2d_backward``,
+        ``conv_transpose2d``, ``conv_transpose2d_backward``, ``im2col``, ``col2im``, ``relu``,
+        ``relu_backward``, ``max_pool2d``, ``max_pool2d_backward``, ``avg_pool2d``,
+        ``avg_pool2d_backward``, ``dense``, ``dense_backward``, ``softmax``,
         ``softmax_backward``, ``log_softmax``, ``cross_entropy`` or ``cross_entropy_backward``.
     simple : bool
         Probe with whole numbers only, the same for rows and columns: for a function that takes no
@@ -370,6 +372,45 @@ def _conv_probes(*, backward: bool) -> Iterator[Probe]:
             yield Probe({"x": x, "w": w, "b": b}, geometry)
 
 
+def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
+    rng = np.random.default_rng(8)
+    geometries: list[dict[str, Any]] = [  # from simple to crooked; the last three have C == K
+        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3)},
+        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3)},
+        {"x": (2, 3, 4, 3), "w": (2, 2, 2, 3), "stride": 2},
+        {"x": (3, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2},
+        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "padding": 1},
+        {"x": (2, 3, 4, 3), "w": (4, 4, 2, 3), "stride": 2, "padding": 1},
+        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2, "output_padding": 1},
+        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2, "padding": 1, "output_padding": 1},
+        {"x": (2, 3, 4, 3), "w": (4, 3, 2, 3), "stride": 2, "padding": "same"},
+        {"x": (2, 4, 3, 3), "w": (2, 3, 2, 3), "padding": ((1, 0), (0, 2))},
+        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "stride": (2, 3), "output_padding": (1, 2)},
+        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3), "dilation": 2},
+        {
+            "x": (2, 3, 4, 3),
+            "w": (3, 2, 2, 3),
+            "stride": (3, 2),
+            "padding": ((1, 2), (0, 1)),
+            "output_padding": (2, 1),
+            "dilation": (1, 2),
+        },
+        {"x": (2, 4, 4, 3), "w": (3, 3, 3, 3)},
+        {"x": (2, 3, 3, 2), "w": (3, 3, 2, 2), "stride": 2, "padding": 1},
+        {"x": (2, 4, 3, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
+    ]
+    for geometry in geometries:
+        dtype = geometry.pop("dtype", np.float64)
+        x = rng.normal(size=geometry.pop("x")).astype(dtype)
+        w = rng.normal(size=geometry.pop("w")).astype(dtype)
+        b = rng.normal(size=w.shape[2]).astype(dtype)
+        if backward:
+            dz = rng.normal(size=conv_transpose2d(x, w, **geometry).shape).astype(dtype)
+            yield Probe({"dz": dz, "x": x, "w": w}, geometry)
+        else:
+            yield Probe({"x": x, "w": w, "b": b}, geometry)
+
+
 def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
     rng = np.random.default_rng(1)
     geometries: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
@@ -473,6 +514,13 @@ def targets() -> dict[str, Target]:
     everything: list[tuple[Callable[..., Any], tuple[str, ...], str, Iterable[Probe]]] = [
         (conv2d, ("z",), "conv-forward", _conv_probes(backward=False)),
         (conv2d_backward, gradients, "conv-dx", _conv_probes(backward=True)),
+        (conv_transpose2d, ("z",), "transposed-forward", _transposed_probes(backward=False)),
+        (
+            conv_transpose2d_backward,
+            gradients,
+            "transposed-dx",
+            _transposed_probes(backward=True),
+        ),
         (im2col, ("cols",), "im2col-patches", _im2col_probes(backward=False)),
         (col2im, ("x",), "im2col-back", _im2col_probes(backward=True)),
         (relu, ("a",), "relu-forward", _relu_probes(backward=False)),

@@ -23,6 +23,7 @@ from .pool import (
 from .relu import relu_backward
 from .shapes import Window, as_pair
 from .softmax import cross_entropy, cross_entropy_backward, softmax
+from .transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 Wrong = Callable[..., Any]
 Function = TypeVar("Function", bound=Wrong)
@@ -393,6 +394,327 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return tuple(-gradient for gradient in conv2d_backward(dz, x, w, **settings))
+
+
+# --- conv_transpose2d -----------------------------------------------------------------------------
+
+
+@mistake(
+    "conv_transpose2d",
+    "kernel rotated when stamping",
+    "transposed-forward",
+    "a stamp is the kernel as it stands; only in the form with zero-stuffing it is rotated, once.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w[::-1, ::-1], b, **settings)
+
+
+@mistake(
+    "conv_transpose2d",
+    "overlaps assigned instead of added",
+    "transposed-forward",
+    "an output under several stamps keeps only the last of them: write += where = stands.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    window, z = _unstamped(x, w, settings)
+    for u, v, tap in window.taps():  # the last kernel entry stays
+        z[tap] = x @ w[u, v].T
+    return window.crop(z) + (0 if b is None else b)
+
+
+@mistake("conv_transpose2d", "overlaps assigned instead of added", "transposed-forward", "")
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    window, z = _unstamped(x, w, settings)
+    for h, q in np.ndindex(x.shape[1:3]):  # the last stamp stays
+        stamp = np.einsum("nk,uvck->nuvc", x[:, h, q], w)
+        z[(slice(None), *_patch(window, h, q))] = stamp
+    return window.crop(z) + (0 if b is None else b)
+
+
+@mistake(
+    "conv_transpose2d",
+    "overlaps averaged",
+    "transposed-forward",
+    "an output is the sum of the stamps on it, not their mean.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    z = conv_transpose2d(x, w, **settings)
+    ones = np.ones_like(x[..., :1]), np.ones((*w.shape[:2], 1, 1), w.dtype)
+    return z / np.maximum(conv_transpose2d(*ones, **settings), 1) + (0 if b is None else b)
+
+
+@mistake(
+    "conv_transpose2d",
+    "bias forgotten",
+    "transposed-forward",
+    "the bias b[c] was not added to the outputs of channel c.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:  # noqa: ARG001
+    return conv_transpose2d(x, w, **settings)
+
+
+@mistake(
+    "conv_transpose2d",
+    "input and output channels exchanged",
+    "transposed-forward",
+    "the sum goes over k, the last axis of w; its third axis, c, is that of the output.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w.swapaxes(2, 3), b, **settings)
+
+
+@mistake(
+    "conv_transpose2d",
+    "rows and columns exchanged",
+    "transposed-forward",
+    "a pair is (rows, columns): the first stride, padding or dilation belongs to the rows.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w, b, **_exchanged(settings))
+
+
+@mistake(
+    "conv_transpose2d",
+    "stride ignored",
+    "transposed-forward",
+    "the stamps of neighbouring inputs lie s places apart, not one.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w, b, **{**settings, "stride": 1, "output_padding": 0})
+
+
+@mistake(
+    "conv_transpose2d",
+    "dilation ignored",
+    "transposed-forward",
+    "kernel entry u of a stamp lies d*u places after its start, not u places.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w, b, **{**settings, "dilation": 1})
+
+
+@mistake(
+    "conv_transpose2d",
+    "remainder lost",
+    "transposed-size",
+    "the output padding was left out; without it the output has the smallest size that fits.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w, b, **{**settings, "output_padding": 0})
+
+
+@mistake(
+    "conv_transpose2d",
+    "output padding on the low side",
+    "transposed-size",
+    "the output padding makes room after the last row and column, not before the first.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    z = conv_transpose2d(x, w, **_uncut(settings))
+    shift = 0, *as_pair("output_padding", settings.get("output_padding", 0), minimum=0), 0
+    shifted = np.roll(z, shift, axis=(0, 1, 2, 3))
+    return _window_back(x, w, settings).crop(shifted) + (0 if b is None else b)
+
+
+@mistake(
+    "conv_transpose2d",
+    "output padding filled with zeros",
+    "transposed-size",
+    "the output padding moves the cut; where the padding had cut off a stamp, it shows more of it.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    extra = as_pair("output_padding", settings.get("output_padding", 0), minimum=0)
+    z = conv_transpose2d(x, w, **{**settings, "output_padding": 0})
+    return np.pad(z, ((0, 0), (0, extra[0]), (0, extra[1]), (0, 0))) + (0 if b is None else b)
+
+
+@mistake(
+    "conv_transpose2d",
+    "padding added instead of cut off",
+    "transposed-size",
+    "what the convolution put around its input, its transpose cuts off its output.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    z = conv_transpose2d(x, w, **_uncut(settings))
+    return _window_back(x, w, settings).pad(z) + (0 if b is None else b)
+
+
+@mistake("conv_transpose2d", "padding added instead of cut off", "transposed-size", "")
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv_transpose2d(x, w, b, **_uncut(settings))
+
+
+@mistake(
+    "conv_transpose2d",
+    "zero-stuffed input padded with the padding",
+    "conv-dx-correlation",
+    "the stuffed input needs d(k-1) less the padding on each side, and the output padding.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    window = _window_back(x, w, settings)
+    rows, columns = ((axis.low, axis.high) for axis in (window.rows, window.columns))
+    rotated = w[::-1, ::-1].swapaxes(2, 3)
+    dilation = settings.get("dilation", 1)
+    stuffed = _zero_stuffed(x, settings)
+    return conv2d(stuffed, rotated, b, padding=(rows, columns), dilation=dilation)
+
+
+# --- conv_transpose2d_backward --------------------------------------------------------------------
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "kernel rotated in dx",
+    "transposed-dx",
+    "dx correlates dz with the kernel as it stands: the transpose has undone the rotation.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return conv_transpose2d_backward(dz, x, w[::-1, ::-1], **settings)[0], dw, db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "kernel rotated in dw",
+    "transposed-dw",
+    "dw[u, v] belongs to entry (u, v) of the stamp, but it was returned rotated by 180 degrees.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw[::-1, ::-1], db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "input and output channels exchanged",
+    "transposed-dw",
+    "the last two axes of dw are c, of the output, and k, of the input; they were exchanged.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw.swapaxes(2, 3), db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "input and output channels exchanged in dx",
+    "transposed-dx",
+    "dx sums over c, the channels of the output, and keeps k, those of the input.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return conv_transpose2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0], dw, db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "stride ignored going back",
+    "transposed-dx",
+    "the stamp of input h begins at place s*h, but dz was read as if s were 1.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    padded = _window_back(x, w, settings).pad(dz)
+    dx = conv2d(padded, w, dilation=settings.get("dilation", 1))
+    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "padding not given back",
+    "transposed-dx",
+    "what was cut off the output has gradient zero: dz must get its zeros back before it is read.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    stride, dilation = settings.get("stride", 1), settings.get("dilation", 1)
+    dx = conv2d(dz, w, stride=stride, dilation=dilation)
+    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "dilation ignored going back",
+    "transposed-dx",
+    "kernel entry u of a stamp lies d*u places after its start, not u places.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    padded = _window_back(x, w, settings).pad(dz)
+    dx = conv2d(padded, w, stride=settings.get("stride", 1))
+    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "output padding left out",
+    "transposed-dx",
+    "the rows and columns of the output padding are outputs like the others; their dz counts.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    h, v = as_pair("output_padding", settings.get("output_padding", 0), minimum=0)
+    dz = dz[:, : dz.shape[1] - h, : dz.shape[2] - v]
+    return conv_transpose2d_backward(dz, x, w, **{**settings, "output_padding": 0})
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "1/N applied in the layer",
+    "transposed-dw",
+    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw / len(x), db / len(x)
+
+
+@mistake("conv_transpose2d_backward", "1/N applied in the layer", "transposed-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    return tuple(g / len(x) for g in conv_transpose2d_backward(dz, x, w, **settings))
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "gradient averaged over positions",
+    "transposed-dw",
+    "a weight is used in every stamp and its gradient adds them up; it is not their average.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw / (x.shape[1] * x.shape[2]), db / (dz.shape[1] * dz.shape[2])
+
+
+@mistake("conv_transpose2d_backward", "gradient averaged over positions", "transposed-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw / (x.shape[1] * x.shape[2]), db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "batch not summed",
+    "transposed-dw",
+    "dw and db add up over all examples of the batch, not only over the last.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx = conv_transpose2d_backward(dz, x, w, **settings)[0]
+    return dx, *conv_transpose2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
+
+
+@mistake("conv_transpose2d_backward", "batch not summed", "transposed-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "sign lost",
+    "transposed-dx",
+    "the gradients have the wrong sign: they would lead uphill.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    return tuple(-gradient for gradient in conv_transpose2d_backward(dz, x, w, **settings))
 
 
 # --- im2col, col2im -------------------------------------------------------------------------------
@@ -1026,6 +1348,22 @@ def _pool_window(x: Any, kernel_size: Any, settings: Any) -> Window:
         stride=kernel_size if stride is None else stride,
         padding=settings.get("padding", 0),
     )
+
+
+def _window_back(x: Any, w: Any, settings: Any) -> Window:
+    return window_back(x.shape[1:3], w.shape[:2], **settings)
+
+
+def _unstamped(x: Any, w: Any, settings: Any) -> tuple[Window, Any]:
+    """The window over the output of a transposed convolution, and zeros under all its stamps."""
+    window = _window_back(x, w, settings)
+    shape = len(x), window.rows.padded, window.columns.padded, w.shape[2]
+    return window, np.zeros(shape, x.dtype)
+
+
+def _uncut(settings: Any) -> dict[str, Any]:
+    """The settings of a transposed convolution that keeps what its padding would cut off."""
+    return {**settings, "padding": 0}
 
 
 def _paddings(x: Any, w: Any, settings: Any) -> tuple[tuple[int, int], tuple[int, int]]:

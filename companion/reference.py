@@ -564,6 +564,126 @@ def softmax_fused_general(z: Array, y: Array) -> Array:
     return dz
 
 
+# --- transposed -----------------------------------------------------------------------------------
+
+
+@equation("transposed-size")
+def transposed_size(
+    size: int, kernel: int, stride: int, padding: Pair, extra: int, dilation: int
+) -> int:
+    """Outputs along one axis: from the first entry of the first stamp to the last of the last.
+
+    The padding is cut off, the output padding ``extra`` put on at the end.
+    """
+    low, high = padding
+    last = 0
+    for h in range(size):
+        for u in range(kernel):
+            last = max(last, stride * h + dilation * u)
+    return last + 1 - low - high + extra
+
+
+def transposed_sizes(
+    x_shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    extra: Pair,
+    dilation: Pair,
+) -> Pair:
+    """Both output sizes by transposed-size."""
+    Ho, Wo = map(transposed_size, x_shape[1:3], kernel, stride, padding, extra, dilation)
+    return Ho, Wo
+
+
+@equation("transposed-forward")
+def transposed_forward(
+    x: Array, w: Array, b: Array, stride: Pair, padding: Padding, extra: Pair, dilation: Pair
+) -> Array:
+    """Scatter: ``x[n,h,q,k] w[u,v,c,k]`` is added to ``z[n, s h + d u - p, s q + d v - p, c]``."""
+    (kh, kw, C, _), (sh, sw), (dh, dw_) = w.shape, stride, dilation
+    (top, _), (left, _) = padding
+    Ho, Wo = transposed_sizes(x.shape, (kh, kw), stride, padding, extra, dilation)
+    z = np.zeros((len(x), Ho, Wo, C))
+    for n, i, j, c in np.ndindex(z.shape):
+        z[n, i, j, c] = b[c]
+    for n, h, q, k in np.ndindex(x.shape):
+        for u, v, c in np.ndindex(kh, kw, C):
+            i, j = sh * h + dh * u - top, sw * q + dw_ * v - left
+            if 0 <= i < Ho and 0 <= j < Wo:
+                z[n, i, j, c] += x[n, h, q, k] * w[u, v, c, k]
+    return z
+
+
+@equation("transposed-gather")
+def transposed_gather(
+    x: Array, w: Array, b: Array, stride: Pair, padding: Padding, extra: Pair, dilation: Pair
+) -> Array:
+    """Gather: ``z[n,i,j,c]`` sums over the kernel entries through which an input reached it.
+
+    Through entry ``(u, v)`` input ``h = (i + p - d u) / s`` did, if there is such a one.
+    """
+    (_, H, W, K), (kh, kw, C, _), (sh, sw), (dh, dw_) = x.shape, w.shape, stride, dilation
+    (top, _), (left, _) = padding
+    Ho, Wo = transposed_sizes(x.shape, (kh, kw), stride, padding, extra, dilation)
+    z = np.zeros((len(x), Ho, Wo, C))
+    for n, i, j, c in np.ndindex(z.shape):
+        z[n, i, j, c] = b[c]
+        for u, v in np.ndindex(kh, kw):
+            h, row_off = divmod(i + top - dh * u, sh)
+            q, column_off = divmod(j + left - dw_ * v, sw)
+            if row_off == column_off == 0 and 0 <= h < H and 0 <= q < W:
+                for k in range(K):
+                    z[n, i, j, c] += x[n, h, q, k] * w[u, v, c, k]
+    return z
+
+
+@equation("transposed-dx")
+def transposed_dx(
+    dz: Array,
+    w: Array,
+    x_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> Array:
+    """``dx[n,h,q,k] = sum_uvc dz[n, s h + d u - p, s q + d v - p, c] w[u,v,c,k]``."""
+    (kh, kw, C, _), (sh, sw), (dh, dw_) = w.shape, stride, dilation
+    (top, _), (left, _) = padding
+    dx = np.zeros(x_shape)
+    for n, h, q, k in np.ndindex(x_shape):
+        for u, v, c in np.ndindex(kh, kw, C):
+            i, j = sh * h + dh * u - top, sw * q + dw_ * v - left
+            dx[n, h, q, k] += value(dz, n, i, j, c) * w[u, v, c, k]
+    return dx
+
+
+@equation("transposed-dw")
+def transposed_dw(
+    dz: Array, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> Array:
+    """``dw[u,v,c,k] = sum_nhq dz[n, s h + d u - p, s q + d v - p, c] x[n,h,q,k]``."""
+    (N, H, W, K), (sh, sw), (dh, dw_) = x.shape, stride, dilation
+    (top, _), (left, _) = padding
+    dw = np.zeros((*kernel, dz.shape[3], K))
+    for u, v, c, k in np.ndindex(dw.shape):
+        for n, h, q in np.ndindex(N, H, W):
+            i, j = sh * h + dh * u - top, sw * q + dw_ * v - left
+            dw[u, v, c, k] += value(dz, n, i, j, c) * x[n, h, q, k]
+    return dw
+
+
+@equation("transposed-db")
+def transposed_db(dz: Array) -> Array:
+    """``db[c] = sum_nij dz[n,i,j,c]``."""
+    N, Ho, Wo, C = dz.shape
+    db = np.zeros(C)
+    for c in range(C):
+        for n, i, j in np.ndindex(N, Ho, Wo):
+            db[c] += dz[n, i, j, c]
+    return db
+
+
 # --- gradcheck ------------------------------------------------------------------------------------
 
 

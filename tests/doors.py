@@ -62,6 +62,12 @@ def conv_layer():
     return companion.Conv2D(3, 4, (2, 3), padding=(1, 0), rng=np.random.default_rng(0))
 
 
+def transposed_layer():
+    return companion.ConvTranspose2D(
+        4, 3, (2, 3), stride=2, padding=1, output_padding=(1, 0), rng=np.random.default_rng(0)
+    )
+
+
 def dense_layer():
     return companion.Dense(4, 5, rng=np.random.default_rng(0))
 
@@ -73,6 +79,13 @@ def network():
 
 
 X, W, B, DZ = normal(2, 5, 6, 3), normal(2, 3, 3, 4), normal(4), normal(2, 3, 3, 4)
+Z, V = normal(2, 3, 4, 4), normal(3)
+BACK = {
+    "stride": (3, 2),
+    "padding": ((1, 0), (2, 1)),
+    "output_padding": (2, 1),
+    "dilation": (1, 2),
+}
 CONV = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (1, 2)}
 POOL = {"kernel_size": (2, 3), "stride": (2, 1), "padding": ((1, 0), (0, 1))}
 LABELS, SOFT = np.array([2, 0, 1]), _rng.dirichlet(np.ones(5), 3)
@@ -80,6 +93,10 @@ LABELS, SOFT = np.array([2, 0, 1]), _rng.dirichlet(np.ones(5), 3)
 FUNCTIONS = {
     "conv2d": Door(companion.conv2d, {"x": X, "w": W, "b": B}, CONV),
     "conv2d_backward": Door(companion.conv2d_backward, {"dz": DZ, "x": X, "w": W}, CONV),
+    "conv_transpose2d": Door(companion.conv_transpose2d, {"x": Z, "w": W, "b": V}, BACK),
+    "conv_transpose2d_backward": Door(
+        companion.conv_transpose2d_backward, {"dz": normal(2, 9, 9, 3), "x": Z, "w": W}, BACK
+    ),
     "im2col": Door(companion.im2col, {"x": X}, {"kernel_size": (2, 3), **CONV}),
     "col2im": Door(
         companion.col2im,
@@ -113,6 +130,7 @@ FUNCTIONS = {
 
 LAYERS = {
     "Conv2D": Door(both(conv_layer), {"x": X, "dz": normal(2, 6, 4, 4)}),
+    "ConvTranspose2D": Door(both(transposed_layer), {"x": Z, "dz": normal(2, 5, 7, 3)}),
     "Dense": Door(both(dense_layer), {"x": normal(3, 4), "dz": normal(3, 5)}),
     "Flatten": Door(both(companion.Flatten), {"x": X, "dz": normal(2, 90)}),
     "ReLU": Door(both(companion.ReLU), {"x": X, "dz": normal(*X.shape)}),

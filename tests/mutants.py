@@ -35,6 +35,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "dense": [*GENERAL, "dense"],
     "softmax": [*GENERAL, "softmax"],
     "shapes": ["shapes", *GENERAL, "im2col", "conv", "pool"],
+    "transposed": [*GENERAL, "transposed"],
     "gradcheck": ["gradcheck", "public_door"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],

@@ -55,12 +55,27 @@ class Geometry:
         padded = [n + sum(sides) for n, sides in zip(self.x_shape[1:3], self.padding, strict=True)]
         return tuple(p - c for p, c in zip(padded, covered, strict=True))
 
+    @property
+    def back(self):
+        """Keywords of the transposed convolution that leads from ``out`` back to ``x_shape``."""
+        return {**self.settings, "output_padding": self.remainder}
+
+    @property
+    def literal_back(self):
+        """The same in the order of the functions of companion.reference."""
+        return self.stride, self.padding, self.remainder, self.dilation
+
     def arrays(self, seed=0):
         """Normal x, w, b and dz of this geometry."""
         rng = np.random.default_rng(seed)
         N, _, _, C = self.x_shape
         shapes = self.x_shape, (*self.kernel, C, self.K), (self.K,), (N, *self.out, self.K)
         return [rng.standard_normal(shape) for shape in shapes]
+
+    def arrays_back(self, seed=0):
+        """Normal x, w, b and dz of the transposed convolution: C and K, in and out exchanged."""
+        dz, w, _, x = self.arrays(seed)
+        return x, w, np.random.default_rng(seed + 1).standard_normal(w.shape[2]), dz
 
     def pool_arrays(self, seed=0):
         """Normal x and dy of a pooling of this geometry."""

@@ -108,6 +108,33 @@ def test_a_learners_strided_scatter_that_assigns():
     assert entry.name == "overlaps assigned instead of added"
 
 
+def stuffed_correlation(x, w, *, stride=1, padding=0, output_padding=0, rotated=True):
+    """A transposed convolution by zero-stuffing, as learners write it: whole numbers only."""
+    N, H, W, K = x.shape
+    stuffed = np.zeros((N, stride * (H - 1) + 1, stride * (W - 1) + 1, K), x.dtype)
+    stuffed[:, ::stride, ::stride] = x
+    low = [k - 1 - padding for k in w.shape[:2]]
+    framed = np.pad(stuffed, ((0, 0), *((p, p + output_padding) for p in low), (0, 0)))
+    return companion.conv2d(framed, (w[::-1, ::-1] if rotated else w).swapaxes(2, 3))
+
+
+def test_a_learners_transposed_convolution():
+    assert diagnose(stuffed_correlation, companion.conv_transpose2d, simple=True).ok
+
+    def without_remainder(x, w, *, stride=1, padding=0, output_padding=0):
+        return stuffed_correlation(x, w, stride=stride, padding=padding)
+
+    def unrotated(x, w, *, stride=1, padding=0):
+        return stuffed_correlation(x, w, stride=stride, padding=padding, rotated=False)
+
+    for mine, name in (
+        (without_remainder, "remainder lost"),
+        (unrotated, "kernel rotated when stamping"),
+    ):
+        (entry,) = diagnose(mine, "conv_transpose2d", simple=True).mistakes
+        assert entry.name == name
+
+
 def test_an_overwritten_argument():
     def mine(da, z):
         da[z <= 0] = 0

@@ -114,8 +114,10 @@ def test_a_broadcast_view_is_its_copy(name):
 
 SUMMED = {  # results that are sums over the batch, by position
     "conv2d_backward": (1, 2),
+    "conv_transpose2d_backward": (1, 2),
     "dense_backward": (1, 2),
     "Conv2D": (2, 3),
+    "ConvTranspose2D": (2, 3),
     "Dense": (2, 3),
     "Sequential": (2, 3),
 }

@@ -294,6 +294,40 @@ def cube(x):
     return (x**3).sum()
 
 
+def back(seed):
+    """A geometry, and x, w, b and dz of its transposed convolution."""
+    case = seeded_geometry(1000 + seed)
+    return case, *case.arrays_back(seed)
+
+
+def transposed_size(f, seed):
+    case, x, w, _, _ = back(seed)
+    counted = tuple(map(f, x.shape[1:3], case.kernel, *case.literal_back))
+    return companion.conv_transpose2d(x, w, **case.back).shape[1:3], counted
+
+
+def transposed_forward(f, seed):
+    case, x, w, b, _ = back(seed)
+    return companion.conv_transpose2d(x, w, b, **case.back), f(x, w, b, *case.literal_back)
+
+
+def transposed_dx(f, seed):
+    case, x, w, _, dz = back(seed)
+    dx, _, _ = companion.conv_transpose2d_backward(dz, x, w, **case.back)
+    return dx, f(dz, w, x.shape, *case.literal)
+
+
+def transposed_dw(f, seed):
+    case, x, w, _, dz = back(seed)
+    _, dw, _ = companion.conv_transpose2d_backward(dz, x, w, **case.back)
+    return dw, f(dz, x, case.kernel, *case.literal)
+
+
+def transposed_db(f, seed):
+    case, x, w, _, dz = back(seed)
+    return companion.conv_transpose2d_backward(dz, x, w, **case.back)[2], f(dz)
+
+
 def gradcheck_central(f, seed):
     x, *_ = rows(seed)
     return companion.numerical_gradient(cube, x, step=2.0**-10), f(cube, x, 2.0**-10)
@@ -398,6 +432,12 @@ COMPARISONS = {
     "softmax-fused-general": softmax_fused_general,
     "gradcheck-sum-rule": gradcheck_sum_rule,
     "gradcheck-vjp": gradcheck_vjp,
+    "transposed-size": transposed_size,
+    "transposed-forward": transposed_forward,
+    "transposed-gather": transposed_forward,
+    "transposed-dx": transposed_dx,
+    "transposed-dw": transposed_dw,
+    "transposed-db": transposed_db,
     "gradcheck-central": gradcheck_central,
     "gradcheck-truncation": gradcheck_truncation,
     "gradcheck-step": gradcheck_step,
