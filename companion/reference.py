@@ -421,6 +421,28 @@ def pool_avg_backward(
     return dx
 
 
+@equation("pool-total")
+def pool_total(dy: Array) -> Array:
+    """``sum_hq dx[n,h,q,c] = sum_ij dy[n,i,j,c]``: of a window's gradient nothing is lost."""
+    N, Ho, Wo, C = dy.shape
+    total = np.zeros((N, C))
+    for n, i, j, c in np.ndindex(N, Ho, Wo, C):
+        total[n, c] += dy[n, i, j, c]
+    return total
+
+
+@equation("pool-tie")
+def pool_tie(x: Array, delta: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
+    """Slope of each maximum where ``x`` moves along ``delta``: the largest delta of its ties."""
+    y = pool_max(x, kernel, stride, padding)
+    slope = np.zeros(y.shape)
+    for n, i, j, c in np.ndindex(y.shape):
+        members = pool_members(x.shape, i, j, kernel, stride, padding)
+        tied = [(h, q) for h, q in members if x[n, h, q, c] == y[n, i, j, c]]
+        slope[n, i, j, c] = max(delta[n, h, q, c] for h, q in tied)
+    return slope
+
+
 # --- dense ----------------------------------------------------------------------------------------
 
 

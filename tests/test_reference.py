@@ -171,6 +171,22 @@ def pool_avg_backward(f, seed):
     return fast, f(dy, x.shape, *geometry, count)
 
 
+def pool_total(f, seed):
+    """What both poolings hand back, where padding does not count, is what they were handed."""
+    geometry, options, x, dy = pools(seed)
+    backward = (companion.max_pool2d_backward, companion.avg_pool2d_backward)[seed % 2]
+    return backward(dy, x.round(), geometry[0], **options).sum(axis=(1, 2)), f(dy)
+
+
+def pool_tie(f, seed):
+    """Whole numbers tie often; a step below their distance changes no winner but among ties."""
+    geometry, options, x, _ = pools(seed)
+    x, step = x.round(), 2.0**-10
+    delta = np.random.default_rng(seed).uniform(-1, 1, x.shape)
+    y, moved = (companion.max_pool2d(at, geometry[0], **options) for at in (x, x + step * delta))
+    return (moved - y) / step, f(x, delta, *geometry)
+
+
 def dense_forward(f, seed):
     x, w, b, _ = rows(seed)
     return companion.dense(x, w, b), f(x, w, b)
@@ -415,6 +431,8 @@ COMPARISONS = {
     "pool-max-backward": pool_max_backward,
     "pool-avg": pool_avg,
     "pool-avg-backward": pool_avg_backward,
+    "pool-total": pool_total,
+    "pool-tie": pool_tie,
     "dense-forward": dense_forward,
     "dense-dx": dense_dx,
     "dense-dw": dense_dw,
