@@ -172,7 +172,7 @@ class Sequential(Layer):
         """Gradient for the network's input; fills every layer's ``grads``."""
         gradient = as_float("dz", dz)
         for layer in reversed(self.layers):
-            gradient = layer.backward(gradient)  # network-backward; network-dtheta inside
+            gradient = layer.backward(gradient)  # network-backward
         return gradient
 
     @property
