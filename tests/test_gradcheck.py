@@ -697,3 +697,10 @@ def test_what_cannot_be_called_is_refused(name):
         companion.check_adjoint(functions["forward"], functions["backward"], [1.0])
     with pytest.raises(TypeError, match="f must be callable, got None"):
         companion.numerical_gradient(None, [1.0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_cotangent_is_not_the_readers_data(seed):
+    z = np.random.default_rng(seed).standard_normal((3, 4))
+    with pytest.raises(GradientError):
+        check_gradient(relu, lambda da, z: da * (da > 0), z)  # where da is z, this would be right
