@@ -29,6 +29,26 @@ def torch():
     return module
 
 
+def pytest_collection_modifyitems(items):
+    """With several workers: a notebook's cells share one kernel, and tests/book one built book."""
+    for item in items:
+        shared = "book" if "tests/book" in item.path.as_posix() else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["worst"] = [
+            (measure, w.error, w.comparisons) for measure, w in closeness.WORST.items()
+        ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    for measure, error, comparisons in getattr(node, "workeroutput", {}).get("worst", []):
+        closeness.WORST.setdefault(measure, closeness.Worst()).add(error, comparisons)
+
+
 def pytest_terminal_summary(terminalreporter):
     if closeness.WORST:
         terminalreporter.section("worst errors")
