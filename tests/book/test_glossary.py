@@ -13,15 +13,16 @@ GLOSSARY = (ROOT / "book/glossary.md").read_text(encoding="utf-8")
 TERMS = re.findall(r"^(\w[^\n]*)\n  \S", GLOSSARY, re.MULTILINE)
 # They point ahead: "words like channel, pooling or logits are explained in the chapters".
 OVERVIEWS = {"intro", "notation"}
+TERM = r"(?P<term>\{term\}`[^`]*`)"  # stays: else its closing backtick would begin a piece of code
 NOT_PROSE = re.compile(
-    r"```\{literalinclude\}.*?```"  # code by inclusion
+    TERM + r"|```\{literalinclude\}.*?```"  # code by inclusion
     r"|```python.*?```"
     r"|^\s*[`:]{3,}.*?$"  # fences, with the title of a theorem or an exercise
     r"|^\s*:[\w-]+:.*?$"  # options of a directive
     r"|^#+ .*?$"  # headings
     r"|\$\$.*?\$\$|\$[^$]*\$"
     r"|\{(?:eq|cite:t|cite:p|cite|doc|prf:ref|ref|numref)\}`[^`]*`"
-    r"|(?<!\})`[^`]*`"  # code in a line
+    r"|`[^`]*`"  # code in a line
     r"|\]\([^)]*\)",  # where a link leads
     re.MULTILINE | re.DOTALL,
 )
@@ -36,7 +37,7 @@ def chapters() -> dict[str, str]:
         if path.exists() and path.stem not in OVERVIEWS:
             cells = nbformat.read(path, as_version=4).cells
             prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            text[path.stem] = NOT_PROSE.sub(" ", prose)
+            text[path.stem] = NOT_PROSE.sub(lambda found: found["term"] or " ", prose)
     return text
 
 
