@@ -3,6 +3,10 @@
 import importlib
 import os
 
+# Small arrays, and a worker of pytest on each core: a second BLAS thread would only be in the way.
+# Kernels and the book's build inherit it. It must be set before NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import closeness
 import pytest
 from hypothesis import Phase, settings
