@@ -9,7 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import companion
 from companion.reference import EQUATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,14 +95,3 @@ def test_equation_is_cited_where_it_is_computed(label: str) -> None:
         "pool-tie",
     }
     assert cited != (label in literal_only)
-
-
-def test_every_public_name_is_on_one_page_of_the_package() -> None:
-    members = re.compile(r"automodule:: companion\.\w+\n\s+:members: (.*)")
-    listed = [
-        name
-        for page in sorted((BOOK / "api").glob("*.md"))
-        for names in members.findall(page.read_text(encoding="utf-8"))
-        for name in names.split(", ")
-    ]
-    assert sorted(listed) == sorted(companion.__all__)
