@@ -23,7 +23,7 @@ def test_every_public_name_is_on_one_page_of_the_package() -> None:
     assert sorted(listed) == sorted(companion.__all__)
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_page_and_chapter_lead_to_each_other(name: str) -> None:
-    assert f"](../{name}.ipynb" in (BOOK / "api" / f"{name}.md").read_text(encoding="utf-8")
-    assert f"](api/{name}.md" in (BOOK / f"{name}.ipynb").read_text(encoding="utf-8")
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_page_and_chapter_lead_to_each_other(chapter: str) -> None:
+    assert f"](../{chapter}.ipynb" in (BOOK / "api" / f"{chapter}.md").read_text(encoding="utf-8")
+    assert f"](api/{chapter}.md" in (BOOK / f"{chapter}.ipynb").read_text(encoding="utf-8")
