@@ -1,6 +1,7 @@
 """The layer protocol, and layers in a row.
 
-Chapter ``network``. A layer is anything with ``forward(x)``, ``backward(dz)`` and the
+Chapter ``network``; equations network-forward, network-backward, network-dtheta and network-he. A
+layer is anything with ``forward(x)``, ``backward(dz)`` and the
 dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
 """
 
@@ -102,14 +103,14 @@ def he_normal(
 
     Notes
     -----
-    Chapter ``network``; He et al. (2015).
+    Chapter ``network``, equation network-he; He et al. (2015).
 
     Examples
     --------
     >>> print(f"{he_normal((500, 20), 500, np.random.default_rng(0)).var():.4f}")
     0.0040
     """
-    deviation = np.sqrt(2 / as_int("fan_in", fan_in))
+    deviation = np.sqrt(2 / as_int("fan_in", fan_in))  # network-he
     return as_generator("rng", rng).normal(0.0, deviation, as_sizes("shape", shape))
 
 
@@ -128,7 +129,8 @@ class Sequential(Layer):
 
     Notes
     -----
-    Chapter ``network``. ``params`` and ``grads`` join those of the layers under the names
+    Chapter ``network``, equations network-forward, network-backward and network-dtheta. ``params``
+    and ``grads`` join those of the layers under the names
     ``"<position>.<name>"``; assigning to ``params`` replaces them in the layers.
 
     Examples
@@ -163,14 +165,14 @@ class Sequential(Layer):
         """Output of the last layer."""
         out = as_float("x", x)
         for layer in self.layers:
-            out = layer.forward(out)
+            out = layer.forward(out)  # network-forward
         return out
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the network's input; fills every layer's ``grads``."""
         gradient = as_float("dz", dz)
         for layer in reversed(self.layers):
-            gradient = layer.backward(gradient)
+            gradient = layer.backward(gradient)  # network-backward
         return gradient
 
     @property

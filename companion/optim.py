@@ -93,7 +93,8 @@ class SGD:
 
     Notes
     -----
-    Chapter ``digits``.
+    Chapter ``digits``; without momentum and weight decay, equation network-step of chapter
+    ``network``.
 
     Examples
     --------
@@ -132,7 +133,7 @@ class SGD:
             if self.momentum:
                 gradient = self.momentum * self._velocity.get(name, 0.0) + gradient
                 self._velocity[name] = gradient
-            moved[name] = p - rate * gradient
+            moved[name] = p - rate * gradient  # network-step
         network.params = moved
 
     def __repr__(self) -> str:

@@ -66,7 +66,10 @@ def max_pool2d(
     >>> max_pool2d(x, 2)[0, :, :, 0]
     array([[4., 5.]])
     """
-    x, window = _door(x, kernel_size, stride, padding)
+    return _max_forward(*_door(x, kernel_size, stride, padding))
+
+
+def _max_forward(x: FloatArray, window: Window) -> FloatArray:
     padded = window.pad(x, value=-np.inf)
     y = np.full((len(x), *window.out_size, x.shape[3]), -np.inf, x.dtype)
     for _, _, tap in window.taps():
@@ -117,11 +120,14 @@ def max_pool2d_backward(
     x, window = _door(x, kernel_size, stride, padding)
     shape = (len(x), *window.out_size, x.shape[3])
     dy, x = one_dtype(as_gradient("dy", dy, shape, "max_pool2d's output for this x"), x)
+    return _max_backward(dy, x, window)
 
-    y = max_pool2d(x, kernel_size, stride=stride, padding=padding)
+
+def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
+    y = _max_forward(x, window)
     padded, exists = window.pad(x), _exists(window)
     dx = np.zeros_like(padded)
-    open_ = np.ones(shape, dtype=bool)  # windows whose winner is still to come
+    open_ = np.ones(y.shape, dtype=bool)  # windows whose winner is still to come
     for _, _, tap in window.taps():
         value = padded[tap]
         wins = open_ & exists[tap] & ((value == y) | np.isnan(value))
@@ -175,11 +181,15 @@ def avg_pool2d(
     array([1., 1., 1., 1.])
     """
     x, window = _door(x, kernel_size, stride, padding)
+    return _avg_forward(x, window, _counts(window, count_include_pad))
+
+
+def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
     padded = window.pad(x)
     total = np.zeros((len(x), *window.out_size, x.shape[3]), x.dtype)
     for _, _, tap in window.taps():
         total += padded[tap]
-    return total / _counts(window, count_include_pad).astype(x.dtype)  # pool-avg
+    return total / counts.astype(x.dtype)  # pool-avg
 
 
 @nan_is_an_answer
@@ -225,7 +235,11 @@ def avg_pool2d_backward(
     x, window = _door(x, kernel_size, stride, padding)
     shape = (len(x), *window.out_size, x.shape[3])
     dy, x = one_dtype(as_gradient("dy", dy, shape, "avg_pool2d's output for this x"), x)
-    share = dy / _counts(window, count_include_pad).astype(x.dtype)
+    return _avg_backward(dy, x, window, _counts(window, count_include_pad))
+
+
+def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
+    share = dy / counts.astype(dy.dtype)
     dx = np.zeros((len(x), window.rows.padded, window.columns.padded, x.shape[3]), x.dtype)
     for _, _, tap in window.taps():
         dx[tap] += share  # pool-avg-backward

@@ -8,7 +8,7 @@ and geometry is written out: ``stride`` and ``dilation`` as ``(rows, columns)``,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -421,6 +421,28 @@ def pool_avg_backward(
     return dx
 
 
+@equation("pool-total")
+def pool_total(dy: Array) -> Array:
+    """``sum_hq dx[n,h,q,c] = sum_ij dy[n,i,j,c]``: of a window's gradient nothing is lost."""
+    N, Ho, Wo, C = dy.shape
+    total = np.zeros((N, C))
+    for n, i, j, c in np.ndindex(N, Ho, Wo, C):
+        total[n, c] += dy[n, i, j, c]
+    return total
+
+
+@equation("pool-tie")
+def pool_tie(x: Array, delta: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
+    """Slope of each maximum where ``x`` moves along ``delta``: the largest delta of its ties."""
+    y = pool_max(x, kernel, stride, padding)
+    slope = np.zeros(y.shape)
+    for n, i, j, c in np.ndindex(y.shape):
+        members = pool_members(x.shape, i, j, kernel, stride, padding)
+        tied = [(h, q) for h, q in members if x[n, h, q, c] == y[n, i, j, c]]
+        slope[n, i, j, c] = max(delta[n, h, q, c] for h, q in tied)
+    return slope
+
+
 # --- dense ----------------------------------------------------------------------------------------
 
 
@@ -767,3 +789,59 @@ def gradcheck_adjoint(A: Array, x: Array, y: Array) -> tuple[float, float]:
     left = sum(sum(A[m, t] * x[t] for t in range(I)) * y[m] for m in range(M))
     right = sum(x[t] * sum(A[m, t] * y[m] for m in range(M)) for t in range(I))
     return float(left), float(right)
+
+
+# --- network --------------------------------------------------------------------------------------
+
+
+@equation("network-forward")
+def network_forward(x: Array, layers: Sequence[Callable[[Array], Array]]) -> list[Array]:
+    """``x_(l+1) = f_l(x_l)``; returns every ``x_l``, the input first."""
+    xs = [x]
+    for l in range(len(layers)):
+        xs.append(layers[l](xs[l]))
+    return xs
+
+
+@equation("network-backward")
+def network_backward(dx: Array, jacobians: Sequence[Array]) -> list[Array]:
+    """``dx_l[t] = sum_o dx_(l+1)[o] J_l[o,t]``, last layer first; returns every ``dx_l``.
+
+    ``jacobians[l][o, t]`` is the derivative of number o of ``x_(l+1)`` with respect to number t of
+    ``x_l``; ``dx`` is the gradient for the network's output, in one row.
+    """
+    dxs = [dx]
+    for l in reversed(range(len(jacobians))):
+        J, after = jacobians[l], dxs[0]
+        before = np.zeros(J.shape[1])
+        for o, t in np.ndindex(J.shape):
+            before[t] += after[o] * J[o, t]
+        dxs.insert(0, before)
+    return dxs
+
+
+@equation("network-dtheta")
+def network_dtheta(dx: Array, dx_dtheta: Array) -> Array:
+    """``dtheta_l[m] = sum_o dx_(l+1)[o] (dx_(l+1)[o] / dtheta_l[m])``."""
+    dtheta = np.zeros(dx_dtheta.shape[1])
+    for o, m in np.ndindex(dx_dtheta.shape):
+        dtheta[m] += dx[o] * dx_dtheta[o, m]
+    return dtheta
+
+
+@equation("network-step")
+def network_step(theta: Array, dtheta: Array, eta: float) -> Array:
+    """``theta_new = theta - eta dtheta``, for every parameter."""
+    new = np.zeros(theta.shape)
+    for m in np.ndindex(theta.shape):
+        new[m] = theta[m] - eta * dtheta[m]
+    return new
+
+
+@equation("network-he")
+def network_he(shape: tuple[int, ...], I: int, rng: np.random.Generator) -> Array:
+    """Weights drawn one by one, with mean zero and ``Var w = 2 / I``."""
+    w = np.zeros(shape)
+    for index in np.ndindex(shape):
+        w[index] = math.sqrt(2 / I) * rng.standard_normal()
+    return w

@@ -143,6 +143,11 @@ class Unannotated(ast.NodeTransformer):
             argument.annotation = None
         return self.generic_visit(node)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if "TypeAlias" not in ast.unparse(node.annotation):
+            node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
 
 def source_tree(module: str) -> ast.Module:
     """The module without its annotations."""

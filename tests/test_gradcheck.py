@@ -448,6 +448,24 @@ def test_a_slope_beyond_those_of_a_kink_is_refused(slope):
     assert "; 1 entry at a kink" in str(argument)
 
 
+def bent_parabola(x):
+    """relu, less a parabola: slopes 0 and 1 at zero, from curves."""
+    return relu(x) - 50 * x**2
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_the_slopes_of_a_kink_are_those_at_the_kink_itself(slope):
+    """Between two curves, the slopes a step away are not yet those that the check has to allow."""
+    report = check_gradient(bent_parabola, lambda dz, _: slope * dz, [0.0])
+    assert report.arguments[0].kinks == ((0,),)
+
+
+@pytest.mark.parametrize("slope", [-0.001, 1.001])
+def test_a_slope_beyond_those_of_a_curved_kink_is_refused(slope):
+    with pytest.raises(GradientError):
+        check_gradient(bent_parabola, lambda dz, _: slope * dz, [0.0])
+
+
 def test_a_tied_maximum_is_a_kink():
     x = np.array([3.0, 3.0, 1.0, 0.0]).reshape(1, 2, 2, 1)
     report = check_gradient(

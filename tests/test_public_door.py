@@ -353,6 +353,7 @@ BAD = [
     ("Adam", {"learning_rate": np.inf}, ValueError, "learning_rate", "got inf"),
     ("Adam", {"beta1": 1}, ValueError, "beta1", "got 1"),
     ("Adam", {"beta2": -0.5}, ValueError, "beta2", "got -0.5"),
+    ("Adam", {"beta2": 1.0}, ValueError, "beta2", "got 1.0"),
     ("Adam", {"eps": 0.0}, ValueError, "eps", "got 0.0"),
     ("Adam", {"beta1": "high"}, TypeError, "beta1", "got 'high'"),
     ("fit", {"x": normal(3)}, ValueError, "x", "got shape (3,)"),

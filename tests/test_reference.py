@@ -1,5 +1,7 @@
 """Every numbered equation, as the loops of companion.reference, against the fast code."""
 
+import functools
+import math
 import re
 from pathlib import Path
 
@@ -169,6 +171,22 @@ def pool_avg_backward(f, seed):
     count = bool(seed % 2)
     fast = companion.avg_pool2d_backward(dy, x, geometry[0], **options, count_include_pad=count)
     return fast, f(dy, x.shape, *geometry, count)
+
+
+def pool_total(f, seed):
+    """What both poolings hand back, where padding does not count, is what they were handed."""
+    geometry, options, x, dy = pools(seed)
+    backward = (companion.max_pool2d_backward, companion.avg_pool2d_backward)[seed % 2]
+    return backward(dy, x.round(), geometry[0], **options).sum(axis=(1, 2)), f(dy)
+
+
+def pool_tie(f, seed):
+    """Whole numbers tie often; a step below their distance changes no winner but among ties."""
+    geometry, options, x, _ = pools(seed)
+    x, step = x.round(), 2.0**-10
+    delta = np.random.default_rng(seed).uniform(-1, 1, x.shape)
+    y, moved = (companion.max_pool2d(at, geometry[0], **options) for at in (x, x + step * delta))
+    return (moved - y) / step, f(x, delta, *geometry)
 
 
 def dense_forward(f, seed):
@@ -391,6 +409,125 @@ def gradcheck_adjoint(f, seed):
     return (report.left, report.right), f(A, x, y)
 
 
+def affine_jacobian(f, shape):
+    """All derivatives of an affine function, one column for each number that it reads."""
+    zero = f(np.zeros(shape))
+    columns = []
+    for index in np.ndindex(shape):
+        unit = np.zeros(shape)
+        unit[index] = 1.0
+        columns.append((f(unit) - zero).ravel())
+    return np.array(columns).T
+
+
+def networks(seed):
+    """A network, its input and cotangent, and the layers as functions of (x, w, b) from the loops.
+
+    Half of them begin with a convolution and a flattening, and all have one to three dense layers.
+    """
+    rng = np.random.default_rng(seed)
+    N, width = (int(n) for n in rng.integers(1, 4, 2))
+    x = rng.standard_normal((N, width))
+    layers, literal = [], []
+    if seed % 2:
+        C, K = (int(n) for n in rng.integers(1, 3, 2))
+        x = rng.standard_normal((N, 3, 4, C))
+        geometry = (1, 1), ((1, 0), (0, 0)), (1, 1)
+        layers += [companion.Conv2D(C, K, (2, 3), padding=geometry[1], rng=rng)]
+        layers += [companion.Flatten()]
+        literal += [lambda x, w, b: reference.conv_forward(x, w, b, *geometry)]
+        literal += [lambda x: x.reshape(len(x), -1)]
+        width = 3 * 2 * K
+    for _ in range(rng.integers(1, 4)):
+        layers += [companion.ReLU()]
+        literal += [reference.relu_forward]
+        wider = int(rng.integers(1, 6))
+        layers += [companion.Dense(width, wider, rng=rng)]
+        literal += [reference.dense_forward]
+        width = wider
+    network = companion.Sequential(layers)
+    network.params = {
+        name: p + rng.standard_normal(p.shape) / 4 for name, p in network.params.items()
+    }
+    literal = [
+        functools.partial(f, **layer.params) for f, layer in zip(literal, layers, strict=True)
+    ]
+    return network, literal, x, rng.standard_normal((N, width))
+
+
+def inputs_and_jacobians(literal, x):
+    """Every ``x_l`` and ``J_l``; all layers but the ReLU are affine."""
+    xs = reference.network_forward(x, literal)
+    jacobians = [
+        np.diag(np.where(x.ravel() > 0, 1.0, 0.0))
+        if f.func is reference.relu_forward
+        else affine_jacobian(f, x.shape)
+        for f, x in zip(literal, xs, strict=False)
+    ]
+    return xs, jacobians
+
+
+def network_forward(f, seed):
+    network, literal, x, _ = networks(seed)
+    fast = [x]
+    for layer in network.layers:
+        fast.append(layer.forward(fast[-1]))
+    assert np.array_equal(fast[-1], network.forward(x))
+    return one_row(fast), one_row(f(x, literal))
+
+
+def network_backward(f, seed):
+    network, literal, x, dz = networks(seed)
+    _, jacobians = inputs_and_jacobians(literal, x)
+    network.forward(x)
+    fast = [dz]
+    for layer in reversed(network.layers):
+        fast.insert(0, layer.backward(fast[0]))
+    assert np.array_equal(fast[0], network.backward(dz))
+    return one_row(fast), one_row(f(dz.ravel(), jacobians))
+
+
+def network_dtheta(f, seed):
+    network, literal, x, dz = networks(seed)
+    xs, jacobians = inputs_and_jacobians(literal, x)
+    dxs = reference.network_backward(dz.ravel(), jacobians)
+    network.forward(x)
+    network.backward(dz)
+    fast, slow = [], []
+    for l, function in enumerate(literal):
+        for name, p in function.keywords.items():
+
+            def of_parameter(value, function=function, name=name, x=xs[l]):
+                return function(x, **{name: value})
+
+            fast.append(network.grads[f"{l}.{name}"])
+            slow.append(f(dxs[l + 1], affine_jacobian(of_parameter, p.shape)))
+    return one_row(fast), one_row(slow)
+
+
+def network_step(f, seed):
+    x, w, _, dz = rows(seed)
+    layer = companion.Dense(*w.shape)
+    layer.forward(x)
+    layer.backward(dz)
+    before, gradients, rate = layer.params, layer.grads, 0.1 * (seed + 1)
+    companion.SGD(rate).step(layer)
+    fast = [layer.params[name] for name in before]
+    return one_row(fast), one_row(f(before[name], gradients[name], rate) for name in before)
+
+
+def network_he(f, seed):
+    shape = tuple(int(n) for n in np.random.default_rng(seed).integers(1, 4, 4))
+    fan_in = math.prod(shape[:3])
+    layer = companion.Conv2D(shape[2], shape[3], shape[:2], rng=np.random.default_rng(seed))
+    return layer.params["w"], f(shape, fan_in, np.random.default_rng(seed))
+
+
+def one_row(arrays):
+    """The numbers of all arrays, one after the other."""
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
 COMPARISONS = {
     "conv-size": conv_size,
     "conv-forward": conv_forward,
@@ -415,6 +552,8 @@ COMPARISONS = {
     "pool-max-backward": pool_max_backward,
     "pool-avg": pool_avg,
     "pool-avg-backward": pool_avg_backward,
+    "pool-total": pool_total,
+    "pool-tie": pool_tie,
     "dense-forward": dense_forward,
     "dense-dx": dense_dx,
     "dense-dw": dense_dw,
@@ -445,6 +584,11 @@ COMPARISONS = {
     "gradcheck-complex": gradcheck_complex,
     "gradcheck-direction": gradcheck_direction,
     "gradcheck-adjoint": gradcheck_adjoint,
+    "network-forward": network_forward,
+    "network-backward": network_backward,
+    "network-dtheta": network_dtheta,
+    "network-step": network_step,
+    "network-he": network_he,
 }
 
 
