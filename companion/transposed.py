@@ -27,9 +27,10 @@ from .shapes import (
     check_last_axis,
     check_padding,
     column_sums,
+    explicit_padding,
+    is_same,
     nan_is_an_answer,
     one_dtype,
-    resolve_padding,
 )
 
 
@@ -237,7 +238,7 @@ class ConvTranspose2D(Layer):
         K, C = as_int("in_channels", in_channels), as_int("out_channels", out_channels)
         self.stride = sh, sw = as_pair("stride", stride)
         self.padding = check_padding(padding)
-        self.output_padding = _extra(output_padding, self.stride, padding)
+        self.output_padding = _extra(output_padding, self.stride, self.padding)
         self.dilation = as_pair("dilation", dilation)
         w = he_normal((kh, kw, C, K), kh * kw * K, rng) * np.sqrt(sh * sw)
         self.params = {"w": w, "b": np.zeros(C)}
@@ -291,19 +292,19 @@ def window_back(
     for name, size in zip(("rows", "columns"), image_size, strict=True):
         if size < 1:
             raise ValueError(f"x must have at least 1 of its {name}, got {size}")
-    sizes = image_size[0] * strides[0], image_size[1] * strides[1]
-    sides = resolve_padding(padding, sizes, kernels, strides, dilations)
-    if not _is_same(padding):
-        rows, columns = map(_out, image_size, kernels, strides, sides, extra, dilations)
-        sizes = rows, columns
-    for name, size in zip(("rows", "columns"), sizes, strict=True):
+    if is_same(padding):
+        sizes = image_size[0] * strides[0], image_size[1] * strides[1]
+        return Window.over(sizes, kernels, stride=strides, padding=padding, dilation=dilations)
+    sides = explicit_padding(padding)
+    rows, columns = map(_out, image_size, kernels, strides, sides, extra, dilations)
+    for name, size in (("rows", rows), ("columns", columns)):
         if size < 1:
             raise ValueError(
                 f"padding must leave at least 1 of the output's {name}, got {padding!r}, "
                 f"which leaves {size}: x has {image_size[0]} x {image_size[1]} pixels, "
                 f"w {kernels[0]} x {kernels[1]}"
             )
-    return Window.over(sizes, kernels, stride=strides, padding=sides, dilation=dilations)
+    return Window.over((rows, columns), kernels, stride=strides, padding=sides, dilation=dilations)
 
 
 def _out(
@@ -313,14 +314,10 @@ def _out(
     return stride * (size - 1) + dilation * (kernel - 1) + 1 - sum(sides) + extra
 
 
-def _is_same(padding: Padding) -> bool:
-    return isinstance(padding, str) and padding == "same"
-
-
 def _extra(output_padding: Size, stride: tuple[int, int], padding: Padding) -> tuple[int, int]:
     """The output padding as a pair that is a remainder of this stride."""
     h, w = as_pair("output_padding", output_padding, minimum=0)
-    if _is_same(padding) and (h or w):
+    if is_same(padding) and (h or w):
         raise ValueError(
             f'output_padding must be 0 where padding="same" sets the size, got {output_padding!r}'
         )

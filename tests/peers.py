@@ -31,35 +31,18 @@ def torch_conv2d(
 
 
 def torch_conv_transpose2d(
-    x: Any,
-    w: Any,
-    b: Any,
-    dz: Any,
-    *,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    dilation: Any,
+    x: Any, w: Any, b: Any, dz: Any, *, padding: Any, **settings: Any
 ) -> tuple[Any, Any, Any, Any]:
     """Return z, dx, dw, db as PyTorch computes them; it cuts the same off both sides, or we do."""
     import torch
 
     (top, bottom), (left, right) = padding
     X = torch.tensor(x.transpose(0, 3, 1, 2)).requires_grad_()  # (N, K, H, W)
-    W = torch.tensor(
-        np.ascontiguousarray(w.transpose(3, 2, 0, 1))
-    ).requires_grad_()  # (K, C, kh, kw)
+    W = torch.tensor(w.transpose(3, 2, 0, 1).copy()).requires_grad_()  # (K, C, kh, kw)
     B = torch.tensor(b).requires_grad_()
     even = (top, left) == (bottom, right)
-    Z = torch.nn.functional.conv_transpose2d(
-        X,
-        W,
-        B,
-        stride=stride,
-        padding=(top, left) if even else 0,
-        output_padding=output_padding,
-        dilation=dilation,
-    )
+    cut = (top, left) if even else 0
+    Z = torch.nn.functional.conv_transpose2d(X, W, B, padding=cut, **settings)
     if not even:
         Z = Z[:, :, top : Z.shape[2] - bottom, left : Z.shape[3] - right]
     Z.backward(torch.tensor(dz.transpose(0, 3, 1, 2)))
