@@ -357,6 +357,7 @@ BAD = [
     ("Adam", {"eps": 0.0}, ValueError, "eps", "got 0.0"),
     ("Adam", {"beta1": "high"}, TypeError, "beta1", "got 'high'"),
     ("fit", {"x": normal(3)}, ValueError, "x", "got shape (3,)"),
+    ("fit", {"x": np.full((3, 4), "a")}, TypeError, "x", "got dtype <U1"),
     ("fit", {"x": normal(0, 4), "y": np.zeros(0, int)}, ValueError, "x", "got none"),
     ("fit", {"y": [0, 1]}, ValueError, "y", "got shape (2,)"),
     ("fit", {"y": [0.0, 1.0, 2.0]}, TypeError, "y", "got dtype float64"),
