@@ -21,6 +21,7 @@ from companion import (
     output_size,
     reference,
 )
+from companion.transposed import window_back
 
 # Each leads back from a convolution's output to its input: the remainder is the output padding.
 CASES = [seeded_geometry(seed) for seed in range(300)]
@@ -329,6 +330,12 @@ def test_the_layer_has_the_function_s_defaults():
         conv_transpose2d_backward(z, x, w, stride=1, padding=0, output_padding=0, dilation=1)[1],
     )
     np.testing.assert_array_equal(layer.grads["w"], conv_transpose2d_backward(z, x, w)[1])
+
+
+def test_the_window_has_the_function_s_defaults_which_the_known_mistakes_lean_on():
+    sizes = (4, 5), (2, 3)
+    settings = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+    assert window_back(*sizes) == window_back(*sizes, **settings)
 
 
 def test_later_changes_of_the_caller_s_lists_do_not_reach_the_layer():
