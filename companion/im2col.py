@@ -58,7 +58,8 @@ def im2col(
     window = Window.over(
         x.shape[1:3], kernel_size, stride=stride, padding=padding, dilation=dilation
     )
-    N, (Ho, Wo), (kh, kw), C = len(x), window.out_size, window.kernel_size, x.shape[3]
+    N, C, (kh, kw) = len(x), x.shape[3], window.kernel_size
+    Ho, Wo = window.out_size
     padded = window.pad(x)
     cols = np.empty((N, Ho, Wo, kh, kw, C), x.dtype)
     for u, v, tap in window.taps():

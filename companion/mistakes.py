@@ -330,6 +330,23 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 
 @mistake(
     "conv2d_backward",
+    "one kernel used for all k in dx",
+    "conv-dx",
+    "every output channel has a kernel of its own: under the sum over k it is w[u, v, c, k].",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, np.broadcast_to(w[..., :1], w.shape), **settings)[0], dw, db
+
+
+@mistake("conv2d_backward", "one kernel used for all k in dx", "conv-dx", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:  # k left over from a loop
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, np.broadcast_to(w[..., -1:], w.shape), **settings)[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
     "1/N applied in the layer",
     "conv-dw",
     "dw and db were divided by the batch size; the loss has done that already, layers only add.",
@@ -1184,6 +1201,17 @@ def _(z: Any) -> Any:
 
 @mistake(
     "softmax",
+    "mean subtracted instead of the largest",
+    "softmax-forward",
+    "a logit far above the mean of its row still overflows; subtract the largest of the row.",
+)
+def _(z: Any) -> Any:
+    exponentials = np.exp(_less_the_mean(z))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@mistake(
+    "softmax",
     "normalised over the whole array",
     "softmax-forward",
     "each row is a distribution of its own: sum over the last axis, and keep it.",
@@ -1221,6 +1249,17 @@ def _(da: Any, a: Any) -> Any:
 )
 def _(da: Any, a: Any) -> Any:
     return a * (da - (da * a).sum())
+
+
+@mistake(
+    "log_softmax",
+    "mean subtracted instead of the largest",
+    "softmax-log",
+    "a logit far above the mean of its row still overflows; subtract the largest of the row.",
+)
+def _(z: Any) -> Any:
+    below = _less_the_mean(z)
+    return below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
 
 
 @mistake(
@@ -1379,6 +1418,10 @@ def _patch(window: Window, i: int, j: int) -> tuple[slice, slice]:
         for a, place in ((window.rows, i), (window.columns, j))
     )
     return rows, columns
+
+
+def _less_the_mean(z: Any) -> Any:
+    return z - z.mean(axis=-1, keepdims=True)
 
 
 def _exchanged(settings: Any) -> dict[str, Any]:

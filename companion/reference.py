@@ -432,14 +432,14 @@ def pool_total(dy: Array) -> Array:
 
 
 @equation("pool-tie")
-def pool_tie(x: Array, delta: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
-    """Slope of each maximum where ``x`` moves along ``delta``: the largest delta of its ties."""
+def pool_tie(x: Array, e: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
+    """Slope of each maximum where ``x`` moves in direction ``e``: the largest ``e`` of its ties."""
     y = pool_max(x, kernel, stride, padding)
     slope = np.zeros(y.shape)
     for n, i, j, c in np.ndindex(y.shape):
         members = pool_members(x.shape, i, j, kernel, stride, padding)
         tied = [(h, q) for h, q in members if x[n, h, q, c] == y[n, i, j, c]]
-        slope[n, i, j, c] = max(delta[n, h, q, c] for h, q in tied)
+        slope[n, i, j, c] = max(e[n, h, q, c] for h, q in tied)
     return slope
 
 

@@ -10,6 +10,9 @@ class Worst:
     error: float = 0.0
     comparisons: int = 0
 
+    def add(self, error, comparisons=1):
+        self.error, self.comparisons = max(self.error, error), self.comparisons + comparisons
+
 
 WORST: dict[str, Worst] = {}
 
@@ -20,9 +23,7 @@ def assert_close(measure, got, want, tolerance=1e-10):
     assert got.shape == want.shape, f"{measure}: shape {got.shape} instead of {want.shape}"
     scale = max(1.0, float(np.abs(want).max(initial=0.0)))
     error = float(np.abs(got - want).max(initial=0.0)) / scale
-    worst = WORST.setdefault(measure, Worst())
-    worst.comparisons += 1
-    worst.error = max(worst.error, error)
+    WORST.setdefault(measure, Worst()).add(error)
     assert error <= tolerance, f"{measure}: error {error:.2e} above {tolerance:.0e}"
 
 

@@ -3,6 +3,10 @@
 import importlib
 import os
 
+# Small arrays, and a worker of pytest on each core: a second BLAS thread would only be in the way.
+# Kernels and the book's build inherit it. It must be set before NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import closeness
 import pytest
 from hypothesis import Phase, settings
@@ -27,6 +31,20 @@ def torch():
         pytest.skip("PyTorch is not installed: no peer to compare with")
     module.set_num_threads(1)  # the arrays are small
     return module
+
+
+def pytest_sessionfinish(session):
+    """A worker hands its worst errors to the run."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["worst"] = [
+            (measure, w.error, w.comparisons) for measure, w in closeness.WORST.items()
+        ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    for measure, error, comparisons in getattr(node, "workeroutput", {}).get("worst", []):
+        closeness.WORST.setdefault(measure, closeness.Worst()).add(error, comparisons)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -197,6 +197,38 @@ def test_no_warning_leaks():
     assert [entry.name for entry in diagnosis.mistakes] == ["largest logit not subtracted"]
 
 
+@pytest.mark.parametrize(
+    ("shift", "of_softmax", "of_log_softmax"),
+    [
+        (lambda z: z.max(-1, keepdims=True), [], []),  # right
+        (lambda z: z.mean(-1, keepdims=True), *2 * [["mean subtracted instead of the largest"]]),
+        (lambda z: 0 * z, ["largest logit not subtracted"], []),
+        (lambda z: z.max(), [], []),  # wrong for rows far below it, and unknown
+    ],
+)
+def test_what_a_learner_subtracts_from_the_logits(shift, of_softmax, of_log_softmax):
+    def my_softmax(z):
+        return np.exp(z - shift(z)) / np.exp(z - shift(z)).sum(-1, keepdims=True)
+
+    def my_log_softmax(z):
+        return z - shift(z) - np.log(np.exp(z - shift(z)).sum(-1, keepdims=True))
+
+    for mine, target, names in (
+        (my_softmax, "softmax", of_softmax),
+        (my_log_softmax, "log_softmax", of_log_softmax),
+    ):
+        assert [entry.name for entry in diagnose(mine, target).mistakes] == names
+
+
+def test_a_learners_sum_over_k_with_one_kernel():
+    def mine(dz, x, w):
+        _, dw, db = companion.conv2d_backward(dz, x, w)
+        return companion.conv2d_backward(dz.sum(-1, keepdims=True), x, w[..., :1])[0], dw, db
+
+    (entry,) = diagnose(mine, "conv2d_backward").mistakes
+    assert entry.name == "one kernel used for all k in dx"
+
+
 def test_a_builtin_function_without_a_signature():
     assert diagnose(np.maximum, "relu").finding.startswith("it raised TypeError")
 

@@ -184,9 +184,9 @@ def pool_tie(f, seed):
     """Whole numbers tie often; a step below their distance changes no winner but among ties."""
     geometry, options, x, _ = pools(seed)
     x, step = x.round(), 2.0**-10
-    delta = np.random.default_rng(seed).uniform(-1, 1, x.shape)
-    y, moved = (companion.max_pool2d(at, geometry[0], **options) for at in (x, x + step * delta))
-    return (moved - y) / step, f(x, delta, *geometry)
+    e = np.random.default_rng(seed).uniform(-1, 1, x.shape)
+    y, moved = (companion.max_pool2d(at, geometry[0], **options) for at in (x, x + step * e))
+    return (moved - y) / step, f(x, e, *geometry)
 
 
 def dense_forward(f, seed):

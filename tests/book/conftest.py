@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 from browsing import DESKTOP, Opened
+from filelock import FileLock
 from playwright.sync_api import (
     Browser,
     Error,
@@ -48,20 +49,31 @@ def missing(what: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
     """Build the book from the tree as it is now, strictly, and return its folder."""
-    out = tmp_path_factory.mktemp("book")
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent  # one build for all workers
+    built = shared / "book" / "_build" / "html"
+    with FileLock(shared / "book.lock"):
+        if not built.exists():
+            build(shared / "book", pytestconfig)
+    return built
+
+
+def build(out: Path, config: pytest.Config) -> None:
+    """Build the book next to ``out`` and move it there when it is whole."""
     command = [
         Path(sysconfig.get_path("scripts")) / "jupyter-book",
-        *("build", ".", "--path-output", out, "-W", "-n", "--keep-going"),
+        *("build", ".", "--path-output", out.with_suffix(".part"), "-W", "-n", "--keep-going"),
     ]
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\n(building the book, which may execute every notebook)", flush=True)
-    built = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if built.returncode:
-        pytest.fail(f"jupyter-book failed:\n{built.stdout[-4000:]}\n{built.stderr[-8000:]}")
-    return out / "_build" / "html"
+    if done.returncode:
+        pytest.fail(f"jupyter-book failed:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
+    out.with_suffix(".part").rename(out)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

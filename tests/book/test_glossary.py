@@ -14,14 +14,15 @@ TERMS = re.findall(r"^(\w[^\n]*)\n  \S", GLOSSARY, re.MULTILINE)
 # They point ahead: "words like channel, pooling or logits are explained in the chapters".
 OVERVIEWS = {"intro", "notation"}
 NOT_PROSE = re.compile(
-    r"```\{literalinclude\}.*?```"  # code by inclusion
+    r"(?P<link>\{term\}`[^`]*`)"  # stays
+    r"|```\{literalinclude\}.*?```"  # code by inclusion
     r"|```python.*?```"
     r"|^\s*[`:]{3,}.*?$"  # fences, with the title of a theorem or an exercise
     r"|^\s*:[\w-]+:.*?$"  # options of a directive
     r"|^#+ .*?$"  # headings
     r"|\$\$.*?\$\$|\$[^$]*\$"
     r"|\{(?:eq|cite:t|cite:p|cite|doc|prf:ref|ref|numref)\}`[^`]*`"
-    r"|(?<!\})`[^`]*`"  # code in a line
+    r"|`[^`]*`"  # code in a line
     r"|\]\([^)]*\)",  # where a link leads
     re.MULTILINE | re.DOTALL,
 )
@@ -35,8 +36,9 @@ def chapters() -> dict[str, str]:
         path = ROOT / f"{name}.ipynb"
         if path.exists() and path.stem not in OVERVIEWS:
             cells = nbformat.read(path, as_version=4).cells
-            prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            text[path.stem] = NOT_PROSE.sub(" ", prose)
+            prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+            prose = "\n\n".join(prose[1:])  # the first says what the chapter is about
+            text[path.stem] = NOT_PROSE.sub(lambda found: found["link"] or " ", prose)
     return text
 
 
