@@ -35,6 +35,7 @@ from companion import (
     softmax,
     softmax_backward,
 )
+from companion.gradcheck import _kinked as kinks
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
@@ -705,3 +706,31 @@ def test_the_cotangent_is_not_the_readers_data(seed):
     z = np.random.default_rng(seed).standard_normal((3, 4))
     with pytest.raises(GradientError):
         check_gradient(relu, lambda da, _: da * (da > 0), z)  # right if da were z
+
+
+@pytest.mark.parametrize(
+    ("jump", "near", "allowed", "kinked"),
+    [
+        (1.0, 0.25, 1e-6, False),  # smooth: a quarter of the jump at a quarter of the step
+        (1.0, 1.0, 1e-6, True),  # a kink: the same at both
+        (1.0, 0.25 - 1.25e-5, 1e-6, False),  # smooth within a ten-thousandth of the scale ...
+        (1.0, 0.175, 0.5, False),  # ... or within what is allowed, ...
+        (1.0, 0.125, 0.5, False),  # ... up to the bound
+        (1.0, 2.0, 1e-6, False),  # more at the smaller step: noise, or a jump
+        (1.0, 1.6, 0.2, True),  # half as much again, and what is allowed, ...
+        (1.0, 2.0, 0.5, True),  # ... up to the bound
+        (1.0, -1.0, 1e-6, False),  # to the other side: noise
+        (1.0, -0.1, 0.5, True),  # unless it is small
+        (1.0, -0.2, 0.5, True),
+        (1.0, -0.4, 0.5, False),
+        (0.5, -0.5, 0.5, True),  # the bound again
+    ],
+)
+def test_what_counts_as_a_kink(jump, near, allowed, kinked):
+    found = kinks(np.array([jump]), np.array([near]), allowed, scale=1.0)
+    assert found.tolist() == [kinked]
+
+
+def test_no_gradient_at_all_has_no_relative_error():
+    report = check_gradient(np.zeros_like, lambda *_: np.zeros(3), [1.0, 2.0, 3.0])
+    assert report.arguments[0].relative == 0.0
