@@ -467,6 +467,20 @@ def test_a_slope_beyond_those_of_a_curved_kink_is_refused(slope):
         check_gradient(bent_parabola, lambda dz, _: slope * dz, [0.0])
 
 
+@pytest.mark.parametrize(("slope", "right"), [(0.95, True), (-1.0, True), (1.02, False)])
+def test_the_slopes_at_a_curved_kink_are_those_at_the_point(slope, right):
+    """|x| - x^2 has the slopes -1 and 1 at 0, where differences at 0.1 see -0.9 and 0.9."""
+
+    def check():
+        return check_gradient(lambda x: abs(x) - x**2, lambda dz, _: slope * dz, [0.0], step=0.1)
+
+    if right:
+        assert check().ok
+    else:
+        with pytest.raises(GradientError):
+            check()
+
+
 def test_a_tied_maximum_is_a_kink():
     x = np.array([3.0, 3.0, 1.0, 0.0]).reshape(1, 2, 2, 1)
     report = check_gradient(
