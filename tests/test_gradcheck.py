@@ -748,3 +748,30 @@ def test_what_counts_as_a_kink(jump, near, allowed, kinked):
 def test_no_gradient_at_all_has_no_relative_error():
     report = check_gradient(np.zeros_like, lambda *_: np.zeros(3), [1.0, 2.0, 3.0])
     assert report.arguments[0].relative == 0.0
+
+
+def test_a_wide_step_over_a_parabola_is_no_kink():
+    report = check_gradient(np.square, lambda dz, x: 2 * dz * x, [0.5], step=0.1)
+    assert report.arguments[0].kinks == ()
+
+
+def test_the_difference_of_an_adjoint_check_is_a_part_of_all_that_was_summed():
+    """<Ax, y> = 6 and <x, A^T y> = 2, of terms whose sizes add up to 10 and 6."""
+
+    def forward(x):
+        return np.array([4.0, 1.0])
+
+    def backward(y):
+        return np.array([2.0, -1.0])
+
+    with pytest.raises(GradientError) as caught:
+        check_adjoint(forward, backward, [2.0, 2.0], [2.0, -2.0])
+    report = caught.value.report
+    assert (report.left, report.right) == (6.0, 2.0)
+    assert report.relative == pytest.approx(4 / 16)
+
+
+def test_an_empty_argument_agrees():
+    report = check_gradient(np.sin, lambda dz, x: dz * np.cos(x), np.zeros(0), names=["x"])
+    assert str(report) == "x: agrees, relative error at most 0.0e+00"
+    assert (report.arguments[0].analytic, report.arguments[0].absolute) == (0.0, 0.0)
