@@ -1,58 +1,59 @@
-"""What all explorers share: controls, numbers for the page, and the HTML that needs no kernel.
+"""What all explorers share: settings, frames of numbers, and the HTML that needs no kernel.
 
-An explorer is three things: a subclass of :class:`Explorer` in the module of its chapter, which
-computes frames with the package; ``front/<kind>.js``, whose ``render({ model, el })`` draws them
-with ``front/lib.js``; and a class of traits in ``live.py``. The script is one and the same in a
-live notebook and in a static page; only the model behind it differs (``front/static.js``).
+An explorer is two files. ``<kind>.py``, the module of its chapter, holds a subclass of
+:class:`Explorer`, which computes a frame (the tables of numbers that one setting shows) with the
+package. ``front/<kind>.js`` draws frames with the library in ``front``: its ``render`` is one and
+the same in a live notebook and in a static page; only the model behind it differs.
+
+In a live notebook every frame comes from the kernel (``live.py``). A static page carries the
+frames of the settings it can list (:meth:`Explorer.parts`); for values that the reader types, the
+script's own ``compute`` fills in, and tests hold it to the package (``front/static.js``).
 """
 
 from __future__ import annotations
 
 import html
+import itertools
 import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar, TypeAlias
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import ArrayLike
+from ._controls import Choice, Control, Number, Settings, Slider, Table, for_page
 
-Settings: TypeAlias = dict[str, Any]
+if TYPE_CHECKING:
+    from .live import LiveExplorer
+
 Frame: TypeAlias = dict[str, Any]
-"""What one setting shows, in JSON's types: tables of numbers by name."""
+"""What one setting shows, in JSON's types: tables of numbers by name.
 
-
-@dataclass(frozen=True)
-class Slider:
-    """A whole number from ``low`` to ``high`` that the reader moves."""
-
-    name: str
-    label: str
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A few options, each a value and its text, of which the reader picks one."""
-
-    name: str
-    label: str
-    options: tuple[tuple[str, str], ...]
+Two names are not tables: ``problem``, a text that says why there is nothing to show, and
+``limits``, the present upper ends of sliders that depend on other settings.
+"""
+ExplorerType = TypeVar("ExplorerType", bound="Explorer")
 
 
 @dataclass(frozen=True)
 class Part:
     """The share of the frames that depends only on the settings named in ``by``.
 
-    ``of`` is keyed by those settings' values, joined by commas. A static page puts a frame
-    together from one entry of each part, so that nothing is stored twice.
+    ``by`` gives the values of each; ``of`` has a frame for every combination, the last setting
+    changing first. A static page puts a frame together from one entry of each part, so that
+    nothing is stored twice.
     """
 
-    by: tuple[str, ...]
-    of: Mapping[str, Frame]
+    by: Mapping[str, Sequence[Any]]
+    of: Sequence[Frame]
+
+    def for_page(self) -> dict[str, Any]:
+        """The part by tables: each a list along the combinations, or packed."""
+        names = dict.fromkeys(name for frame in self.of for name in frame)
+        packed = {name: _pack([frame.get(name) for frame in self.of]) for name in names}
+        return {"by": list(self.by.items()), "of": packed}
 
 
 class Explorer(ABC):
@@ -61,10 +62,13 @@ class Explorer(ABC):
     kind: ClassVar[str]
     """Name of the script in ``front``, and of the explorer in a page's address."""
     label: ClassVar[str]
+    uses: ClassVar[tuple[str, ...]] = ("grid",)
+    """Scripts of the library that the explorer's own needs, beside ``lib``."""
 
-    def __init__(self, controls: Sequence[Slider | Choice], settings: Settings) -> None:
+    def __init__(self, controls: Iterable[Control], settings: Settings) -> None:
         self.controls = tuple(controls)
-        self.settings = settings
+        checked = {control.name: control.check(settings[control.name]) for control in self.controls}
+        self.settings: Settings = {**settings, **checked}
 
     @abstractmethod
     def frame(self, settings: Settings) -> Frame:
@@ -72,68 +76,135 @@ class Explorer(ABC):
 
     @abstractmethod
     def parts(self, settings: Settings) -> list[Part]:
-        """The frames of every setting that a static page can show, beginning with this one."""
+        """The frames that a static page carries: one entry of each part makes a frame."""
 
     @abstractmethod
-    def tables(self, settings: Settings) -> dict[str, list[list[float]]]:
-        """What to show where no script runs, by caption."""
+    def captions(self, settings: Settings) -> dict[str, str]:
+        """Which tables of the frame to show where no script runs, and what to call them."""
+
+    def settle(self, settings: Settings, frame: Frame) -> Settings:  # noqa: ARG002
+        """The settings with the cell moved to the nearest one that there is."""
+        return settings
 
     def html(self, settings: Settings) -> str:
         """The static form, beginning with these settings."""
-        parts = self.parts(settings)
-        stored = {name for part in parts for name in part.by}
-        movable = [c for c in self.controls if isinstance(c, Choice) or c.name in stored]
-        fixed = [self._say(c, settings) for c in self.controls if c not in movable]
-        said = ", ".join(self._say(c, settings) for c in self.controls)
         state = {
-            **settings,
+            "settings": settings,
             "label": self.label,
-            "controls": [asdict(c) for c in movable],
-            "note": fixed and f"This page shows {', '.join(fixed)}; others need a live notebook.",
-            "parts": [asdict(part) for part in parts],
+            "controls": [for_page(control) for control in self.controls],
+            "parts": [part.for_page() for part in self.parts(settings)],
         }
-        tables = "".join(_table(name, rows) for name, rows in self.tables(settings).items())
+        frame = self.frame(settings)
+        tables = "".join(
+            _table(caption, frame[name])
+            for name, caption in self.captions(settings).items()
+            if name in frame
+        )
+        said = ", ".join(map(self._say, self._moved(), self._values(settings)))
         return (
             f'<div class="cx-static" data-explorer="{self.kind}">'
             f'<script type="application/json">{_json(state)}</script>'
             f'<div class="cx-fallback"><p>{self.label}: {said}.</p>{tables}</div></div>'
-            f"<style>{read_front('explorer.css')}</style>"
-            f'<script type="module">{script(self.kind)}{read_front("static.js")}</script>'
+            f"<style>{style(self.uses)}</style>"
+            f'<script type="module">{script(self)}{read_front("static.js")}</script>'
         )
-
-    @staticmethod
-    def _say(control: Slider | Choice, settings: Settings) -> str:
-        name = control.label.lower() if isinstance(control, Slider) else control.name
-        return f"{name} {settings[control.name]}"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self.html(self.settings)}
 
     def describe(self, settings: Settings) -> str:
         """The call that shows these settings."""
-        given = ", ".join(f"{c.name}={settings[c.name]!r}" for c in self.controls)
-        return f"explore_{self.kind}({given})"
+        given = map("{}={!r}".format, [c.name for c in self._moved()], self._values(settings))
+        return f"explore_{self.kind}({', '.join(given)})"
+
+    def _moved(self) -> list[Slider | Number | Choice]:
+        return [c for c in self.controls if isinstance(c, Slider | Number | Choice)]
+
+    def _values(self, settings: Settings) -> list[Any]:
+        return [settings[control.name] for control in self._moved()]
+
+    @staticmethod
+    def _say(control: Slider | Number | Choice, value: Any) -> str:
+        if isinstance(control, Choice):
+            return f"{control.label.lower()} {dict(control.options)[value]}"
+        return f"{control.label.lower()} {value:g}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.html(self.settings)}
 
     def __repr__(self) -> str:
         return self.describe(self.settings)
 
 
+def present(explorer: ExplorerType) -> ExplorerType | LiveExplorer:
+    """The explorer as a live widget where anywidget is installed, else as it is."""
+    if find_spec("anywidget") is None:
+        return explorer
+    from .live import live
+
+    return live(explorer)
+
+
+def tabulate(
+    controls: Iterable[Slider | Choice],
+    settings: Settings,
+    make: Callable[[Settings], Frame],
+    *,
+    also: Iterable[str] = (),
+) -> Part:
+    """A part with what ``make`` returns for every combination of the controls' values.
+
+    It holds for the present values of the settings named in ``also``; for others the page computes.
+    """
+    by = {control.name: control.values() for control in controls}
+    by |= {name: [settings[name]] for name in also}
+    combinations = itertools.product(*by.values())
+    return Part(by, [make({**settings, **dict(zip(by, c, strict=True))}) for c in combinations])
+
+
 def read_front(name: str) -> str:
-    """A file of the front end."""
-    return files(__package__).joinpath("front", name).read_text(encoding="utf-8")
+    """A file of the front end, without the comments and spaces that a page can spare.
+
+    Comments must stand on lines of their own, and no text may run over several lines.
+    """
+    text = files(__package__).joinpath("front", name).read_text(encoding="utf-8")
+    text = re.sub(r"^\s*//.*$|/\*[^*]*(?:\*(?!/)[^*]*)*\*/", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n\s*", "\n", text).lstrip()
+    if name.endswith(".css"):
+        return re.sub(r"(?<=[:,;{])\s+|;?\s+(?=[{}])", "", text)
+    # Outside of texts, no script needs the spaces around these.
+    parts = re.split(r"(\"[^\"\n]*\"|`[^`\n]*`)", text)
+    for pattern in (r"\s*([=,:?{(\[<>&|*;!])\s*", r" *([})\]]) *"):
+        parts[::2] = [re.sub(pattern, r"\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
-def script(kind: str) -> str:
-    """The library and one explorer's ``render``, as one script."""
-    return f'const KIND = "{kind}";\n{read_front("lib.js")}{read_front(f"{kind}.js")}'
+def style(uses: Iterable[str]) -> str:
+    """The style sheet of all explorers and those of the scripts that one uses."""
+    front = files(__package__).joinpath("front")
+    names = (f"{name}.css" for name in ("lib", *uses))
+    return "".join(read_front(name) for name in names if front.joinpath(name).is_file())
 
 
-def plain(array: ArrayLike) -> list[Any]:
-    """An array as lists for JSON: whole numbers without a point, no negative zero."""
-    values = np.asarray(array, dtype=np.float64) + 0.0
-    whole = np.all(values == np.rint(values)) and np.all(np.abs(values) < 2**53)
-    lists: list[Any] = (values.astype(np.int64) if whole else values).tolist()
-    return lists
+def script(explorer: Explorer | type[Explorer]) -> str:
+    """The library and one explorer's ``render`` and ``compute``, as one script."""
+    names = ("lib", *explorer.uses, explorer.kind)
+    return f'const KIND = "{explorer.kind}";\n' + "".join(read_front(f"{n}.js") for n in names)
+
+
+def _pack(tables: list[Any]) -> str | list[Any]:
+    """Tables of small whole numbers as text: a number a character, a row a word, ! between tables.
+
+    It is a third of what JSON takes; any other tables are returned as they are.
+    """
+    texts = []
+    for table in tables:
+        if not (table is None or _is_small(table)):
+            return tables
+        texts.append(" ".join("".join(chr(80 + v) for v in row) for row in table or []))
+    return "!".join(texts)
+
+
+def _is_small(table: Any) -> bool:
+    rows = isinstance(table, list) and all(isinstance(row, list) and row for row in table)
+    return rows and all(isinstance(v, int) and -45 <= v <= 175 for row in table for v in row)
 
 
 def _json(state: Any) -> str:
@@ -141,9 +212,15 @@ def _json(state: Any) -> str:
     return json.dumps(state, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _table(caption: str, rows: list[list[float]]) -> str:
+def _table(caption: str, values: list[Any]) -> str:
+    rows = values if isinstance(values[0], list) else [values]
     body = "".join(
         "<tr>" + "".join(f"<td>{value:.4g}</td>" for value in row) + "</tr>" for row in rows
     )
     head = f"<caption>{html.escape(caption)}</caption>"
     return f'<table class="cx-table">{head}<tbody>{body}</tbody></table>'
+
+
+def typed(controls: Iterable[Control]) -> tuple[str, ...]:
+    """Names of the settings that a reader types, which no page can list."""
+    return tuple(c.name for c in controls if isinstance(c, Number | Table))

@@ -1,25 +1,24 @@
 """The convolution explorer: which inputs meet which weights, forward and backward.
 
-Chapter ``conv``, equations conv-forward and conv-dx; the numbers are those of
+Chapter ``conv``, equations conv-forward, conv-dx and conv-dw; the numbers are those of
 :func:`companion.conv2d` and :func:`companion.conv2d_backward`.
 """
 
 from __future__ import annotations
 
-import itertools
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from companion.conv import conv2d, conv2d_backward
-from companion.shapes import FloatArray, Window, as_float, as_int
+from companion.shapes import FloatArray, Window
 
-from ._display import Choice, Explorer, Frame, Part, Settings, Slider, plain
+from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
+from ._display import Explorer, Frame, Part, present, tabulate
 
 if TYPE_CHECKING:
-    from .live import ConvWidget
+    from .live import LiveExplorer
 
 KERNEL_SIZE = Slider("kernel_size", "Kernel size", 1, 5)
 STRIDE = Slider("stride", "Stride", 1, 3)
@@ -29,135 +28,134 @@ GEOMETRY = (STRIDE, PADDING, DILATION)
 MODE = Choice(
     "mode",
     "Point at",
-    (("forward", "an output (forward)"), ("backward", "an input (backward)")),
+    (
+        ("forward", "an output"),
+        ("backward", "an input (dx)"),
+        ("weight", "a weight (dw)"),
+        ("convolution", "an input (dx, as a true convolution)"),
+    ),
+    view=True,
 )
-MODES = tuple(value for value, _ in MODE.options)
+TABLES = (Table("x", "H W"), Table("w", "kh kw"), Table("dz", "Ho Wo"))
 
 # No two windows of the image are alike, nor is the kernel any of its own rotations.
 IMAGE = np.array(
     [
-        [1, 3, 0, 2, 1, 0],
-        [0, 2, 4, 1, 0, 3],
-        [2, 0, 1, 5, 2, 1],
-        [1, 4, 2, 0, 3, 0],
-        [3, 1, 0, 2, 1, 4],
-        [0, 2, 5, 1, 0, 2],
+        [1, 2, 0, 0, 1, 0],
+        [0, 1, 2, 0, 0, 1],
+        [2, 0, 1, 3, 0, 0],
+        [0, 1, 0, 2, 0, 1],
+        [1, 0, 1, 0, 0, 2],
     ]
 )
 KERNEL = np.array(
     [
-        [2, 0, -1, 1, -2],
-        [1, -2, 3, 0, 1],
-        [0, 1, 4, -1, 2],
-        [-1, 2, 0, 1, -3],
-        [3, -1, 1, 2, 0],
+        [1, 0, -1, 0, 0],
+        [2, -1, 0, 0, 1],
+        [0, 1, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [1, 0, -1, 0, 1],
     ]
 )
-GRADIENTS = np.array([2.0, -1.0, 1.0, 3.0, -2.0, 1.0, -3.0, 2.0, -1.0, 3.0, -2.0])
-LARGEST = 32
-"""Rows or columns beyond which a grid of numbers is no picture any more."""
-STORED = 12_000
-"""Numbers beyond which a static page carries the first setting only."""
+STORED = 100
+"""Pixels beyond which a static page carries the first setting only and computes the others."""
+
+
+def _gradient(rows: int, columns: int) -> FloatArray:
+    """An incoming gradient (rows, columns) without a zero or a symmetry."""
+    i, j = np.indices((rows, columns))
+    values = np.array([1.0, 1.0, 1.0, -1.0, 1.0, 1.0, 2.0, 1.0, 1.0, -1.0, 1.0])
+    example: FloatArray = values[(2 * i + 3 * j + i * i * j) % 11]
+    return example
 
 
 class ConvExplorer(Explorer):
-    """The convolution explorer as HTML; see :func:`explore_conv`."""
+    """The convolution explorer; see :func:`companion.widgets.explore_conv`."""
 
     kind = "conv"
     label = "Convolution explorer"
 
-    def __init__(
-        self, x: FloatArray, w: FloatArray | None, dz: FloatArray | None, settings: Settings
-    ) -> None:
-        self.x, self.w, self.dz = x, w, dz
-        controls = (*GEOMETRY, MODE) if w is not None else (KERNEL_SIZE, *GEOMETRY, MODE)
-        super().__init__(controls, settings)
-        self.sliders = tuple(c for c in self.controls if isinstance(c, Slider))
-
     def kernel(self, settings: Settings) -> FloatArray:
-        """The reader's kernel, or the top left of ours, (kh, kw)."""
-        if self.w is not None:
-            return self.w
-        k = settings["kernel_size"]
-        return KERNEL[:k, :k].astype(np.float64)
+        """The reader's kernel, or the top left of the example, (kh, kw)."""
+        return np.asarray(settings["w"])[: settings["kernel_size"], : settings["kernel_size"]]
 
     def window(self, settings: Settings) -> Window:
         """The geometry of these settings; ValueError if the kernel does not fit."""
-        size = (self.x.shape[0], self.x.shape[1])
-        kernel = self.kernel(settings)
-        sliding: dict[str, Any] = {**geometry(settings)}
-        return Window.over(size, (kernel.shape[0], kernel.shape[1]), **sliding)
+        H, W = np.shape(settings["x"])
+        kh, kw = self.kernel(settings).shape
+        return Window.over((H, W), (kh, kw), **geometry(settings))
+
+    def _misfit(self, settings: Settings) -> str | None:
+        """Why there is nothing to show, in the words of the page."""
+        for n, k, name in zip(
+            np.shape(settings["x"]), self.kernel(settings).shape, ("rows", "columns"), strict=True
+        ):
+            covered, there = settings["dilation"] * (k - 1) + 1, n + 2 * settings["padding"]
+            if covered > there:
+                return (
+                    f"These settings do not fit: the kernel covers {covered} {name}, "
+                    f"and the padded image has {there}."
+                )
+        Ho, Wo = self.window(settings).out_size
+        if np.any(np.less(np.shape(settings["dz"]), (Ho, Wo))):
+            return f"These settings give an output of shape ({Ho}, {Wo}); dz is smaller."
+        return None
 
     def frame(self, settings: Settings) -> Frame:
-        """All tables of one setting; ``problem`` says, by mode, why some are missing."""
+        """All tables of one setting."""
         w = self.kernel(settings)
-        frame: Frame = {**geometry(settings), "x": plain(self.x), "w": plain(w)}
-        try:
-            out_size = self.window(settings).out_size
-        except ValueError as error:
-            text = f"These settings do not fit: {error}."
-            return {**frame, "problem": dict.fromkeys(MODES, text)}
+        taps = min(settings["taps"], w.size)
+        frame: Frame = {**geometry(settings), "taps": taps, "limits": {"taps": w.size}}
+        problem = self._misfit(settings)
+        if problem:
+            return {**frame, "problem": problem}
+        window = self.window(settings)
 
-        x, w = self.x[None, :, :, None], w[:, :, None, None]  # (1, H, W, 1), (kh, kw, 1, 1)
-        z = conv2d(x, w, **geometry(settings))  # (1, Ho, Wo, 1)
-        frame["z"] = plain(z[0, :, :, 0])
-        dz = self.gradient(out_size)
-        if dz is None:
-            text = f"These settings give an output of shape {out_size}; dz is smaller."
-            return {**frame, "problem": {"backward": text}}
-        dx, _, _ = conv2d_backward(dz[None, :, :, None], x, w, **geometry(settings))
-        return {**frame, "dz": plain(dz), "dx": plain(dx[0, :, :, 0])}
-
-    def gradient(self, out_size: tuple[int, int]) -> FloatArray | None:
-        """Incoming gradient (Ho, Wo): the top left of the reader's, if it is large enough."""
-        Ho, Wo = out_size
-        if self.dz is None:
-            i, j = np.indices(out_size)
-            example: FloatArray = GRADIENTS[(2 * i + 3 * j + i * i * j) % 11]
-            return example
-        top_left = self.dz[:Ho, :Wo]
-        return top_left if top_left.shape == out_size else None
+        done = (np.arange(w.size) < taps).reshape(w.shape)
+        added = np.where(done, w, 0)[:, :, None, None]
+        x = np.asarray(settings["x"])[None, :, :, None]  # (1, H, W, 1)
+        z = conv2d(x, added, **geometry(settings))  # (1, H, W, 1), (kh, kw, 1, 1) -> (1, Ho, Wo, 1)
+        frame |= {"x": plain(window.pad(x)[0, :, :, 0]), "w": plain(w), "z": plain(z[0, :, :, 0])}
+        Ho, Wo = window.out_size
+        dz = np.asarray(settings["dz"])[:Ho, :Wo]
+        dx, dw, _ = conv2d_backward(dz[None, :, :, None], x, added, **geometry(settings))
+        return {
+            **frame,
+            "dz": plain(dz),
+            "dx": plain(dx[0, :, :, 0]),
+            "dw": plain(np.where(done, dw[:, :, 0, 0], 0)),
+            "stuffed": plain(_stuff(dz, window)),
+            "turned": plain(w[::-1, ::-1]),
+        }
 
     def parts(self, settings: Settings) -> list[Part]:
         """Frames of all settings, or of this one where all would make the page heavy."""
-        names = tuple(slider.name for slider in self.sliders)
-        ranges = (range(slider.low, slider.high + 1) for slider in self.sliders)
-        every = [
-            {**settings, **dict(zip(names, values, strict=True))}
-            for values in itertools.product(*ranges)
-        ]
-        if sum(map(self._numbers, every)) > STORED:
+        sliders = [c for c in self.controls if isinstance(c, Slider) and c.name != "taps"]
+
+        def results(settings: Settings) -> Frame:
             frame = self.frame(settings)
-            return [Part((), {"": frame})]
+            return {name: frame[name] for name in ("z", "dx", "dw") if name in frame}
 
-        frames = {_key(names, s): self.frame(s) for s in every}
-        largest = max((f["dz"] for f in frames.values() if "dz" in f), key=_count)
-        by = names[:1] if self.w is None else ()  # what the kernel depends on
-        kernels = {_key(by, s): {"w": plain(self.kernel(s))} for s in every}
-        own = ("z", "dx", "problem")
-        return [
-            Part((), {"": {"x": plain(self.x), "dz": largest}}),
-            Part(by, kernels),
-            Part(names, {key: {k: f[k] for k in own if k in f} for key, f in frames.items()}),
-        ]
+        if np.size(settings["x"]) > STORED:
+            return [tabulate([], settings, results, also=[*(c.name for c in sliders), "taps"])]
+        # Stored as they stand at the end of the sum; on the way there the page adds up itself.
+        return [tabulate(sliders, settings, results, also=["taps"])]
 
-    def _numbers(self, settings: Settings) -> int:
-        """How many numbers the setting adds to a static page."""
-        try:
-            Ho, Wo = self.window(settings).out_size
-        except ValueError:
-            return 0
-        return Ho * Wo + self.x.size
-
-    def tables(self, settings: Settings) -> dict[str, list[list[float]]]:
+    def captions(self, settings: Settings) -> dict[str, str]:
         """The grids of the first view."""
-        names = {"x": "Input x", "w": "Kernel w"}
-        if settings["mode"] == "forward":
-            names["z"] = "Output z"
-        else:
-            names |= {"dz": "Incoming dz", "dx": "Gradient dx"}
-        frame = self.frame(settings)
-        return {text: frame[key] for key, text in names.items() if key in frame}
+        results = {"z": "Output z"}
+        if settings["mode"] != "forward":
+            results = {"dz": "Incoming dz", "dx": "Gradient dx", "dw": "Gradient dw"}
+        return {"x": "Input x", "w": "Kernel w", **results}
+
+    def settle(self, settings: Settings, frame: Frame) -> Settings:
+        """The settings with the cell on the table that is pointed at."""
+        target = {"forward": "z", "weight": "dw"}.get(settings["mode"], "dx")
+        if target not in frame:
+            return settings
+        size = np.shape(frame[target])
+        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
+        return {**settings, "cell": cell}
 
 
 def explore_conv(
@@ -170,13 +168,14 @@ def explore_conv(
     padding: int = 0,
     dilation: int = 1,
     mode: str = "forward",
-) -> ConvExplorer | ConvWidget:
-    """Show a convolution cell by cell: what makes an output, what an input's gradient adds up to.
+    taps: int | None = None,
+) -> ConvExplorer | LiveExplorer:
+    """Show a convolution cell by cell: what makes an output, what a gradient adds up to.
 
     Parameters
     ----------
     x : array_like, (H, W), optional
-        The image, one channel, at most 32 rows and columns. Default: a 6 x 6 example.
+        The image, one channel, at most 32 rows and columns. Default: a 5 x 6 example.
     w : array_like, (kh, kw), optional
         The kernel; its size is then fixed. Default: an example of any size from 1 to 5.
     dz : array_like, (Ho, Wo) or larger, optional
@@ -188,14 +187,18 @@ def explore_conv(
     padding : int, 0 to 2
     dilation : int, 1 or 2
         To begin with; the reader moves them.
-    mode : {"forward", "backward"}
-        Whether to point at outputs or at inputs first.
+    mode : {"forward", "backward", "weight", "convolution"}
+        Whether to point at outputs, inputs or weights first; ``"convolution"`` shows the gradient
+        of an input as a true convolution of ``dz``, with zeros put in, and the turned kernel.
+    taps : int, 0 or more, optional
+        How many kernel entries, row by row, have been added so far. Default: all.
 
     Returns
     -------
-    ConvWidget or ConvExplorer
+    LiveExplorer or ConvExplorer
         A live widget where anywidget is installed, else the same thing as HTML, with the numbers
-        of all settings inside.
+        of all settings inside. Every argument is a trait of the widget, and so are ``cell``, the
+        row and column pointed at, and ``frame``, the tables shown.
 
     Raises
     ------
@@ -204,68 +207,64 @@ def explore_conv(
 
     Notes
     -----
-    Chapter ``conv``, equations conv-forward and conv-dx.
+    Chapter ``conv``, equations conv-forward, conv-dx and conv-dw.
 
     Examples
     --------
-    >>> explore_conv(kernel_size=2, stride=2)
-    explore_conv(kernel_size=2, stride=2, padding=0, dilation=1, mode='forward')
+    >>> explore_conv(kernel_size=2, stride=2, taps=4)
+    explore_conv(kernel_size=2, stride=2, padding=0, dilation=1, mode='forward', taps=4)
     """
-    image = _matrix("x", IMAGE if x is None else x, "H W")
-    kernel = None if w is None else _matrix("w", w, "kh kw")
-    gradient = None if dz is None else _matrix("dz", dz, "Ho Wo")
-    if mode not in MODES:
-        raise ValueError(f'mode must be "forward" or "backward", got {mode!r}')
-    if kernel is not None and kernel_size is not None:
+    own = None if w is None else np.asarray(TABLES[1].check(w))
+    if own is not None and kernel_size is not None:
+        raise ValueError(f"kernel_size must be left out where w is given: w has shape {own.shape}")
+    kernel = KERNEL if own is None else own
+    entries = Slider("taps", "Kernel entries added", 0, kernel.size)
+    controls: list[Control] = [
+        *TABLES,
+        *([KERNEL_SIZE] if own is None else []),
+        *GEOMETRY,
+        MODE,
+        entries,
+        Cell(),
+    ]
+    example_size = 3 if own is None and kernel_size is None else kernel_size
+    settings: Settings = {
+        "x": IMAGE if x is None else x,
+        "w": kernel,
+        "dz": _gradient(9, 10) if dz is None else dz,
+        "kernel_size": example_size,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "mode": mode,
+        "taps": kernel.size if taps is None else taps,
+        "cell": [1, 1],  # not quite a corner
+    }
+    explorer = ConvExplorer(controls, settings)
+    out_size = explorer.window(explorer.settings).out_size
+    frame = explorer.frame(explorer.settings)
+    if "problem" in frame:
+        given = np.shape(explorer.settings["dz"])
         raise ValueError(
-            f"kernel_size must be left out where w is given: w has shape {kernel.shape}"
+            f"dz must have at least the shape {out_size} of the output, got shape {given}"
         )
-    given = {"stride": stride, "padding": padding, "dilation": dilation}
-    settings: Settings = {s.name: _within(s, given[s.name]) for s in GEOMETRY}
-    size = 3 if kernel_size is None else kernel_size
-    settings["kernel_size"] = None if kernel is not None else _within(KERNEL_SIZE, size)
-    settings["mode"] = mode
-
-    explorer = ConvExplorer(image, kernel, gradient, settings)
-    out_size = explorer.window(settings).out_size
-    if gradient is not None and explorer.gradient(out_size) is None:
-        raise ValueError(
-            f"dz must have at least the shape {out_size} of the output, got shape {gradient.shape}"
-        )
-    explorer.settings["cell"] = [min(1, n - 1) for n in out_size]  # not quite a corner
-    if find_spec("anywidget") is None:
-        return explorer
-    from .live import ConvWidget
-
-    return ConvWidget(explorer)
+    explorer.settings = explorer.settle(explorer.settings, frame)
+    return present(explorer)
 
 
-def geometry(settings: Settings) -> dict[str, int]:
+def _stuff(dz: FloatArray, window: Window) -> FloatArray:
+    """The gradient with zeros between and around it, over which the turned kernel slides."""
+    rows, columns = (
+        axis.low - (axis.extent - 1) + np.arange(axis.size + axis.extent - 1)
+        for axis in (window.rows, window.columns)
+    )
+    spread = np.zeros((len(rows), len(columns)))
+    for i, j in np.ndindex(dz.shape):
+        at = (rows == window.rows.stride * i, columns == window.columns.stride * j)
+        spread[np.ix_(*at)] = dz[i, j]
+    return spread
+
+
+def geometry(settings: Settings) -> dict[str, Any]:
     """What :func:`companion.conv2d` takes beside its arrays."""
     return {slider.name: settings[slider.name] for slider in GEOMETRY}
-
-
-def _matrix(name: str, value: ArrayLike, axes: str) -> FloatArray:
-    array = as_float(name, value, axes)
-    if not 0 < min(array.shape) <= max(array.shape) <= LARGEST:
-        raise ValueError(
-            f"{name} must have 1 to {LARGEST} rows and columns, got shape {array.shape}"
-        )
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must hold finite numbers, got {array[~np.isfinite(array)][0]}")
-    return array.copy()
-
-
-def _within(slider: Slider, value: int) -> int:
-    number = as_int(slider.name, value, minimum=slider.low)
-    if number > slider.high:
-        raise ValueError(f"{slider.name} must be at most {slider.high}, got {value!r}")
-    return number
-
-
-def _key(names: tuple[str, ...], settings: Settings) -> str:
-    return ",".join(str(settings[name]) for name in names)
-
-
-def _count(table: list[list[float]]) -> int:
-    return sum(map(len, table))

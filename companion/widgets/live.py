@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any
 
 import anywidget
-import numpy as np
 import traitlets as t
 
-from ._display import Explorer, Settings, Slider, read_front, script
-from .conv import DILATION, KERNEL_SIZE, MODES, PADDING, STRIDE, ConvExplorer
-
-_EXPORT = "\nexport default { render };\n"
-
-
-def _limits(slider: Slider) -> dict[str, Any]:
-    return {"min": slider.low, "max": slider.high, "help": slider.label}
+from ._controls import Control, Settings, for_page
+from ._display import Explorer, script, style
 
 
 class LiveExplorer(anywidget.AnyWidget):
     """A widget over an explorer: its settings are traits, its frame follows them.
 
-    Assign to a setting, or observe it, as to any trait: ``widget.stride = 2``.
+    Every argument of the function that made it is a trait of the same name. Assign to it, observe
+    it, or link it to another widget's: ``widget.stride = 2``,
+    ``ipywidgets.link((slider, "value"), (widget, "stride"))``. A table may be given as any array
+    and is kept as nested lists. What the function would refuse raises
+    :class:`traitlets.TraitError`.
+
+    Attributes
+    ----------
+    frame : dict
+        The tables of numbers shown, by name, as nested lists; read only.
+    label : str
+        Name of the explorer.
+    controls : list of dict
+        What the reader can move.
     """
 
-    _css = read_front("explorer.css")
     label = t.Unicode(help="Name of the explorer.").tag(sync=True)
     controls: t.List[Any] = t.List(help="What the reader can move.").tag(sync=True)
     frame = t.Dict(help="All that the present setting shows, by name.").tag(sync=True)
 
+    if TYPE_CHECKING:  # the settings are traits, which differ from explorer to explorer
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
+        frame = explorer.frame(explorer.settings)
         super().__init__(
             label=explorer.label,
-            controls=[asdict(control) for control in explorer.controls],
-            frame=explorer.frame(explorer.settings),
-            **explorer.settings,
+            controls=[for_page(control) for control in explorer.controls],
+            frame=frame,
+            **explorer.settle(explorer.settings, frame),
         )
         self.observe(self._follow, names=[control.name for control in explorer.controls])
 
@@ -46,10 +56,9 @@ class LiveExplorer(anywidget.AnyWidget):
 
     def _follow(self, _: Any) -> None:
         self.frame = self._explorer.frame(self.settings())
-        self._after_frame()
-
-    def _after_frame(self) -> None:
-        """Bring other traits in line with the new frame."""
+        for name, value in self._explorer.settle(self.settings(), self.frame).items():
+            if value != getattr(self, name):
+                self.set_trait(name, value)
 
     def __repr__(self) -> str:
         return self._explorer.describe(self.settings())
@@ -59,54 +68,48 @@ class LiveExplorer(anywidget.AnyWidget):
         return {**data, "text/html": self._explorer.html(self.settings())}, metadata
 
 
-class _KernelSize(t.Int):  # type: ignore[type-arg]
-    """A size of the example kernel; None, and nothing else, beside the reader's own."""
+class _Setting(t.TraitType[Any, Any]):
+    """A setting: what its control lets pass."""
 
-    def validate(self, obj: Any, value: Any) -> int | None:
-        own = obj._explorer.w
-        if own is None:
-            value = super().validate(obj, value)
-        elif value is not None:
-            raise t.TraitError(f"kernel_size is fixed by w, of shape {own.shape}, got {value!r}")
-        return value  # type: ignore[no-any-return]
+    def __init__(self, control: Control) -> None:
+        super().__init__(help=getattr(control, "label", control.name))
+        self.control = control
+
+    def validate(self, _: Any, value: Any) -> Any:
+        try:
+            return self.control.check(value)
+        except (TypeError, ValueError) as error:
+            raise t.TraitError(str(error)) from error
 
 
-class ConvWidget(LiveExplorer):
-    """The live convolution explorer; see :func:`companion.widgets.explore_conv`.
+class _Fixed(t.TraitType[Any, Any]):
+    """A setting that the reader's own arrays have decided."""
 
-    Attributes
-    ----------
-    kernel_size : int, 1 to 5, or None
-        Rows and columns of the example kernel; None where the reader gave one.
-    stride : int, 1 to 3
-    padding : int, 0 to 2
-    dilation : int, 1 or 2
-    mode : {"forward", "backward"}
-        Whether outputs or inputs are pointed at.
-    cell : (int, int)
-        Row and column of the output or input pointed at; the nearest one that there is.
-    frame : dict
-        The tables shown, read only: ``x``, ``w``, ``z``, ``dz``, ``dx`` as nested lists.
-    """
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, help="Fixed by the arrays given.", allow_none=True)
+        self.value = value
 
-    _esm = script("conv") + _EXPORT
-    kernel_size = _KernelSize(KERNEL_SIZE.low, **_limits(KERNEL_SIZE)).tag(sync=True)
-    stride = t.Int(**_limits(STRIDE)).tag(sync=True)
-    padding = t.Int(**_limits(PADDING)).tag(sync=True)
-    dilation = t.Int(**_limits(DILATION)).tag(sync=True)
-    mode = t.Enum(MODES, MODES[0], help="Point at outputs or at inputs.").tag(sync=True)
-    cell: t.List[int] = t.List(
-        t.Int(), [0, 0], minlen=2, maxlen=2, help="Row and column of the cell pointed at."
-    ).tag(sync=True)
-    _explorer: ConvExplorer
+    def validate(self, _: Any, value: Any) -> Any:
+        if value != self.value:
+            raise t.TraitError(f"{self.name} is fixed by the arrays given, got {value!r}")
+        return value
 
-    def _after_frame(self) -> None:
-        self.cell = list(self.cell)  # checked anew: there may be fewer cells now
 
-    @t.validate("cell")
-    def _nearest(self, proposal: Any) -> list[int]:
-        table = self.frame.get("z" if self.mode == "forward" else "dx")
-        cell: list[int] = proposal["value"]
-        if table is None:
-            return cell
-        return [min(max(at, 0), n - 1) for at, n in zip(cell, np.shape(table), strict=True)]
+@functools.cache
+def _widget_class(
+    kind: type[Explorer], controls: tuple[Control, ...], fixed: tuple[tuple[str, Any], ...]
+) -> type[LiveExplorer]:
+    """The class of widgets with these settings as traits."""
+    traits: dict[str, t.TraitType[Any, Any]] = {c.name: _Setting(c) for c in controls}
+    traits |= {name: _Fixed(value) for name, value in fixed}
+    synced = {name: trait.tag(sync=True) for name, trait in traits.items()}
+    name = kind.__name__.replace("Explorer", "Widget")
+    front = {"_esm": script(kind) + "export default { render };\n", "_css": style(kind.uses)}
+    return type(name, (LiveExplorer,), {"__doc__": kind.__doc__, **front, **synced})
+
+
+def live(explorer: Explorer) -> LiveExplorer:
+    """The widget over an explorer."""
+    moved = {control.name for control in explorer.controls}
+    fixed = tuple((n, v) for n, v in explorer.settings.items() if n not in moved)
+    return _widget_class(type(explorer), explorer.controls, fixed)(explorer)

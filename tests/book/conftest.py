@@ -48,7 +48,12 @@ def missing(what: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    """Build the book from the tree as it is now, strictly, and return its folder."""
+    """Build the book from the tree as it is now, strictly, and return its folder.
+
+    BUILT_BOOK names a folder that is built already, for a quick look at one test.
+    """
+    if os.environ.get("BUILT_BOOK"):
+        return Path(os.environ["BUILT_BOOK"])
     shared = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent  # one build for all workers

@@ -1,366 +1,154 @@
-"""The explorers in the built book, driven by the keyboard: every number shown is the package's."""
+"""Every explorer in the built book, by keyboard alone: every number shown is the package's."""
 
-import itertools
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, Opened
-from playwright.sync_api import Browser, Locator, Page
+from exploring import FRAMES, KINDS, Driver, check_frame, listed, sample, still, walk
+from playwright.sync_api import Browser
 
-from companion import conv2d, conv2d_backward
-from companion.widgets import explore_conv
+from companion.widgets._controls import Choice, Slider
 
-CONV = "book/conv.html"
-SLIDERS = {"kernel_size": (1, 5), "stride": (1, 3), "padding": (0, 2), "dilation": (1, 2)}
-SETTINGS = list(itertools.product(*(range(low, high + 1) for low, high in SLIDERS.values())))
-
-# Everything that an explorer shows, as one object; numbers with their true minus signs undone.
-READ = r"""(root) => {
-    const plain = (text) => text.replaceAll("\u2212", "-");
-    const cells = (grid, css) => Object.fromEntries(
-        [...grid.querySelectorAll(css)].map((td) => [
-            [td.closest("tr").cells[0], grid.tHead.rows[0].cells[td.cellIndex]]
-                .map((th) => plain(th.textContent)).join(),
-            td.dataset.letter ?? ""]));
-    return {
-        grids: Object.fromEntries([...root.querySelectorAll("table")].map((grid) => [
-            grid.dataset.grid,
-            [...grid.tBodies[0].rows].map((row) =>
-                [...row.cells].slice(1).map((td) => Number(plain(td.textContent))))])),
-        marks: Object.fromEntries([...root.querySelectorAll("table")].map((grid) => [
-            grid.dataset.grid, {
-                at: Object.keys(cells(grid, ".cx-at")),
-                hit: cells(grid, ".cx-hit"),
-                unread: Object.keys(cells(grid, ".cx-unread")),
-                padding: Object.keys(cells(grid, ".cx-padding")),
-            }])),
-        status: plain(root.querySelector("[role=status]").textContent),
-        formula: [...root.querySelectorAll(".cx-formula p")].map((p) => plain(p.textContent)),
-        legend: root.querySelector(".cx-legend").textContent,
-    };
-}"""
+disk = pytest.mark.parametrize("base", ["file"], indirect=True)
 
 
-class Explorer:
-    """One explorer on a page and the keys that move it."""
-
-    def __init__(self, page: Page, root: Locator) -> None:
-        self.page, self.root = page, root
-        root.locator(".cx").wait_for()
-
-    def read(self) -> dict[str, Any]:
-        return self.root.evaluate(READ)
-
-    def slide(self, name: str, value: int) -> None:
-        slider = self.root.locator(f"input[data-name={name}]")
-        steps = value - int(slider.input_value())
-        slider.focus()
-        for _ in range(abs(steps)):
-            self.page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
-
-    def choose(self, mode: str) -> None:
-        checked = self.root.locator("input:checked")
-        checked.focus()
-        if checked.get_attribute("value") != mode:
-            self.page.keyboard.press("ArrowRight")
-
-    def point(self, *keys: str) -> dict[str, Any]:
-        """Go to the grid that can be pointed at and press keys in it."""
-        self.root.locator("[role=grid] [tabindex='0']").first.focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-        return self.read()
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture
-def explorer(opened: Opened) -> Explorer:
-    page = opened.goto(CONV)
-    roots = page.locator(".cx-static[data-explorer=conv]")
-    assert roots.count() > 0, f"no explorer on {CONV}"
-    return Explorer(page, roots.first)
+def page_of(kind: str) -> str:
+    """The chapter that shows the explorer."""
+    return f"book/{kind}.html"
 
 
-def pairs(text: str) -> list[tuple[int, int]]:
-    """Return the index pairs "(1, -2)" of a text."""
-    return [(int(a), int(b)) for a, b in re.findall(r"\((-?\d+), (-?\d+)\)", text)]
+@pytest.fixture
+def driver(kind: str, page_of: str, opened: Opened) -> Driver:
+    page = opened.goto(page_of)
+    roots = page.locator(f".cx-static[data-explorer={kind}]")
+    assert roots.count() > 0, f"no {kind} explorer on {page_of}"
+    return Driver(page, roots.first)
 
 
-def key(cell: tuple[int, int]) -> str:
-    return f"{cell[0]},{cell[1]}"
-
-
-def check_tables(shown: dict[str, Any], setting: tuple[int, ...], *, backward: bool) -> None:
-    """Hold the grids to what the package computes from the x, w and dz shown."""
-    kernel_size, stride, padding, dilation = setting
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    grids = {name: np.array(table, dtype=float) for name, table in shown["grids"].items()}
-    x = grids["x"][padding : padding + 6, padding : padding + 6]
-    np.testing.assert_array_equal(grids["x"], np.pad(x, padding))
-    assert grids["w"].shape == (kernel_size, kernel_size)
-    x, w = x[None, ..., None], grids["w"][..., None, None]
-    z = conv2d(x, w, **geometry)
-    if backward:
-        dz = grids["dz"][None, ..., None]
-        assert dz.shape == z.shape
-        dx, _, _ = conv2d_backward(dz, x, w, **geometry)
-        np.testing.assert_array_equal(grids["dx"], dx[0, ..., 0])
-    else:
-        np.testing.assert_array_equal(grids["z"], z[0, ..., 0])
-
-
-def check_sum(shown: dict[str, Any], setting: tuple[int, ...], *, backward: bool) -> None:
-    """Hold marks, letters and text to the sum for the cell pointed at."""
-    kernel_size, stride, padding, dilation = setting
-    grids = shown["grids"]
-    target, other = ("dx", "dz") if backward else ("z", "x")
-    offset = {"x": padding}
-
-    def number(name: str, cell: tuple[int, int]) -> float:
-        r, c = (at + offset.get(name, 0) for at in cell)
-        return grids[name][r][c]
-
-    (at,) = shown["marks"][target]["at"]
-    cell = tuple(map(int, at.split(",")))
-    if backward:
-        assert shown["marks"]["x"]["at"] == [at]
-
-    # Every multiplication of the forward pass; those with this cell are its sum.
-    taps = list(itertools.product(range(kernel_size), repeat=2))
-    outputs = itertools.product(*map(range, np.shape(grids["dz" if backward else "z"])))
-    met = []
-    for out, tap in itertools.product(outputs, taps):
-        read = tuple(stride * i + dilation * u - padding for i, u in zip(out, tap, strict=True))
-        if cell == (read if backward else out):
-            met.append((out if backward else read, tap))
-    met.sort()
-
-    for name, where in ((other, [m[0] for m in met]), ("w", [m[1] for m in met])):
-        letters = shown["marks"][name]["hit"]
-        assert letters == {key(c): chr(97 + n) for n, c in enumerate(where)}, name
-    value = number(target, cell)
-    assert shown["status"].startswith(f"{target}({cell[0]}, {cell[1]}) = {value}. ")
-    if not met:
-        assert backward
-        assert value == 0
-        assert "feeds no output: its gradient is 0. " in shown["status"]
-        assert at in shown["marks"]["dx"]["unread"]
-        assert at in shown["marks"]["x"]["unread"]
-        return
-    assert at not in shown["marks"]["x"]["unread"] or not backward
-    symbols, products, result = shown["formula"]
-    assert pairs(symbols) == [cell, *itertools.chain.from_iterable(met)]
-    assert symbols.count(f"{other}(") == symbols.count("w(") == len(met)
-    factors = [
-        tuple(float(f.strip("()")) for f in term.split(" \N{MULTIPLICATION SIGN} "))
-        for term in products.removeprefix("= ").split(" + ")
-    ]
-    assert factors == [(number(other, a), number("w", b)) for a, b in met]
-    assert sum(a * b for a, b in factors) == value
-    assert result == f"= {value}"
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_every_setting_by_keyboard(explorer: Explorer, opened: Opened) -> None:
-    checked, refused, unread = sweep(explorer, SETTINGS)
-    assert (checked, refused) == (2 * 81, 2 * 9)
-    assert unread > 10
+@disk
+def test_every_stored_state_by_keyboard(kind: str, driver: Driver, opened: Opened) -> None:
+    explorer = still(kind)
+    controls = listed(explorer)
+    settings = dict(explorer.settings)
+    tables: set[str] = set()
+    states = 0
+    for state in walk(controls):
+        for control in controls:
+            if settings[control.name] != state[control.name]:
+                driver.move(control, state[control.name])
+        settings |= state
+        tables |= check_frame(driver.read(), explorer.frame(settings))
+        states += 1
+    assert states == np.prod([len(control.values()) for control in controls])
+    print(f"{kind}: {states} states, tables {sorted(tables)}")
     assert opened.wrong == []
 
 
-def test_some_settings_by_keyboard_from_disk_and_server(explorer: Explorer, opened: Opened) -> None:
-    assert sweep(explorer, SETTINGS[::13])[0] == 2 * 7
+def test_every_other_control_by_keyboard(kind: str, driver: Driver, opened: Opened) -> None:
+    """From disk and from a server: each slider and choice through all its values."""
+    explorer = still(kind)
+    for control in explorer.controls:
+        if not isinstance(control, Slider | Choice):
+            continue
+        settings = dict(explorer.settings)
+        limit = explorer.frame(settings).get("limits", {}).get(control.name, np.inf)
+        for value in control.values():
+            if isinstance(value, str) or value <= limit:
+                driver.move(control, value)
+                settings[control.name] = value
+                check_frame(driver.read(), explorer.frame(settings))
+        last = explorer.settings[control.name]
+        driver.move(control, last if isinstance(last, str) else min(last, limit))
     assert opened.wrong == []
 
 
-def sweep(explorer: Explorer, settings: list[tuple[int, ...]]) -> tuple[int, int, int]:
-    """Visit settings in both modes; count those checked, those refused, and unread inputs met."""
-    checked = refused = unread = 0
-    modes = ["forward", "backward"]
-    before: tuple[int | None, ...] = (None,) * len(SLIDERS)
-    for setting in settings:
-        for name, value, old in zip(SLIDERS, setting, before, strict=True):
-            if value != old:
-                explorer.slide(name, value)
-        before = setting
-        kernel_size, _, padding, dilation = setting
-        for mode in modes:
-            explorer.choose(mode)
-            if dilation * (kernel_size - 1) + 1 > 6 + 2 * padding:
-                shown = explorer.read()
-                assert shown["grids"] == {}
-                assert "do not fit: kernel_size" in shown["status"]
-                refused += 1
+@disk
+def test_random_states_agree_with_the_package(kind: str, driver: Driver) -> None:
+    """Whatever the reader types: at least 500 states, to 1e-12."""
+    explorer = still(kind)
+    rng = np.random.default_rng(12)
+    states = [sample(explorer, rng) for _ in range(500)]
+    frames = driver.root.evaluate(FRAMES, states)
+    worst = 0.0
+    shown = 0
+    for state, frame in zip(states, frames, strict=True):
+        wanted = explorer.frame({**explorer.settings, **state})
+        assert frame.get("problem") == wanted.get("problem")
+        if "problem" in wanted:
+            continue
+        shown += 1
+        assert set(wanted) <= set(frame), set(wanted) - set(frame)
+        for name, values in wanted.items():
+            if isinstance(values, dict | str):
+                assert frame[name] == values
                 continue
-            backward = mode == "backward"
-            shown = explorer.point("Control+End")
-            check_tables(shown, setting, backward=backward)
-            check_sum(shown, setting, backward=backward)
-            unread += "feeds no output" in shown["status"]
-            shown = explorer.point("Control+Home", "ArrowDown", "ArrowRight")
-            check_sum(shown, setting, backward=backward)
-            checked += 1
-        modes.reverse()  # begin where this setting ended
-    return checked, refused, unread
+            got, want = (np.asarray(v, dtype=float) for v in (frame[name], values))
+            assert got.shape == want.shape, (name, state)
+            scale = max(1.0, np.nanmax(np.abs(want), initial=0))
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12 * scale, err_msg=name)
+            worst = max(worst, np.nanmax(np.abs(got - want), initial=0) / scale)
+    print(f"{kind}: {shown} of {len(states)} random states shown, worst difference {worst:.1e}")
+    assert shown >= len(states) / 4
 
 
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-@pytest.mark.parametrize("setting", [(3, 1, 1, 1), (2, 3, 0, 1), (3, 2, 0, 2)], ids=str)
-def test_every_cell_by_keyboard(explorer: Explorer, setting: tuple[int, ...]) -> None:
-    for name, value in zip(SLIDERS, setting, strict=True):
-        explorer.slide(name, value)
-    for mode, grid in (("forward", "z"), ("backward", "dx")):
-        explorer.choose(mode)
-        H, W = np.shape(explorer.read()["grids"][grid])
-        explorer.point("Control+Home")
-        for r in range(H):
-            for c in range(W):
-                keys = [] if r == c == 0 else ["ArrowRight"] if c else ["ArrowDown", "Home"]
-                shown = explorer.point(*keys)
-                assert shown["marks"][grid]["at"] == [f"{r},{c}"]
-                check_sum(shown, setting, backward=mode == "backward")
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_every_key(explorer: Explorer) -> None:
-    explorer.point("Control+Home")
-    for press, at in [
-        ("ArrowRight", "0,1"),
-        ("ArrowRight", "0,2"),
-        ("ArrowDown", "1,2"),
-        ("ArrowLeft", "1,1"),
-        ("ArrowUp", "0,1"),
-        ("ArrowUp", "0,1"),
-        ("End", "0,3"),
-        ("ArrowRight", "0,3"),
-        ("Control+End", "3,3"),
-        ("ArrowDown", "3,3"),
-        ("Home", "3,0"),
-        ("ArrowLeft", "3,0"),
-        ("Control+Home", "0,0"),
-    ]:
-        assert explorer.point(press)["marks"]["z"]["at"] == [at], press
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_remainder_and_holes_are_seen_and_explained(explorer: Explorer) -> None:
-    for name, value in zip(SLIDERS, (2, 3, 0, 1), strict=True):
-        explorer.slide(name, value)
-    explorer.choose("backward")
-    shown = explorer.point("Control+End")
-    assert "Row 5 lies past the last window." in shown["status"]
-    shown = explorer.point("ArrowUp", "ArrowUp", "ArrowUp", "Home")
-    assert "Row 2 lies between what the windows read." in shown["status"]
-    assert "Hatched: feeds no output, so its gradient is 0." in shown["legend"]
-    hatched = {key(c) for c in itertools.product(range(6), repeat=2) if {2, 5} & set(c)}
-    assert set(shown["marks"]["x"]["unread"]) == set(shown["marks"]["dx"]["unread"]) == hatched
-    explorer.slide("padding", 1)
-    shown = explorer.read()
-    assert "Dashed: padding, always 0." in shown["legend"]
-    assert len(shown["marks"]["x"]["padding"]) == 64 - 36
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_tab_reaches_every_control_and_the_grid(explorer: Explorer) -> None:
-    page = explorer.page
-    explorer.root.locator("input").first.focus()
-    reached = []
-    for _ in range(7):
-        reached.append(
-            page.evaluate(
-                """() => {
-                    const e = document.activeElement;
-                    const ring = getComputedStyle(e);
-                    return [e.dataset.name ?? e.value ?? e.tagName, e.matches(":focus-visible"),
-                        ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 2,
-                        e.dataset.lmSuppressShortcuts ?? null];
-                }"""
-            )
+@disk
+def test_the_address_holds_the_view(
+    kind: str, page_of: str, driver: Driver, opened: Opened
+) -> None:
+    explorer = still(kind)
+    rng = np.random.default_rng(7)
+    names = [control.name for control in explorer.controls]
+    read = "(root, names) => Object.fromEntries(names.map((name) => [name, root.model.get(name)]))"
+    for state in (sample(explorer, rng) for _ in range(3)):
+        driver.root.evaluate(FRAMES, [state])
+        wanted = driver.root.evaluate(read, names)
+        frame = driver.get("frame")
+        link = driver.root.locator(".cx-link").get_attribute("href") or ""
+        assert link.startswith(f"#{kind}-explorer:")
+        opened.page.goto("about:blank")
+        again = Driver(opened.goto(page_of + link), driver.root)
+        assert driver.root.evaluate(read, names) == wanted
+        assert again.get("frame") == frame
+        assert again.root.locator(".cx").evaluate(
+            "e => e.getBoundingClientRect().top < innerHeight"
         )
-        page.keyboard.press("Tab")
-    names = [*SLIDERS, "forward", "TD", "A"]
-    # The first was focused by script, which shows no ring.
-    assert [r[0] for r in reached] == names
-    assert [r[2] for r in reached[1:6]] == [True] * 5
-    assert [r[3] for r in reached] == ["true"] * 6 + [None]
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_mouse_and_one_announcement_a_move(explorer: Explorer) -> None:
-    page = explorer.page
-    explorer.root.evaluate(
-        """(root) => {
-            window.announced = [];
-            const status = root.querySelector("[role=status]");
-            new MutationObserver((all) => announced.push(status.textContent))
-                .observe(status, {childList: true, characterData: true, subtree: true});
-        }"""
-    )
-    cells = explorer.root.locator("table[data-grid=z] td[tabindex]")
-    cells.nth(2).hover()
-    assert explorer.read()["marks"]["z"]["at"] == ["0,2"]
-    cells.nth(2).click()
-    cells.nth(2).hover(position={"x": 5, "y": 5})
-    page.keyboard.press("ArrowDown")
-    assert explorer.read()["marks"]["z"]["at"] == ["1,2"]
-    said = page.evaluate("announced")
-    assert [text[:7] for text in said] == ["z(0, 2)", "z(1, 2)"]
-    # What lies under a mouse at rest is not pointed at when the grid changes beneath it.
-    explorer.root.locator("[data-name=padding]").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert explorer.read()["marks"]["z"]["at"] == ["1,2"]
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_touch(browser: Browser, base: str) -> None:
-    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).goto(CONV)
-        explorer = Explorer(page, page.locator(".cx-static[data-explorer=conv]").first)
-        explorer.root.locator("label", has_text="backward").tap()
-        explorer.root.locator("table[data-grid=x] td[tabindex]").nth(8).tap()
-        assert explorer.read()["marks"]["dx"]["at"] == ["1,2"]
-
-
-def test_the_address_holds_the_view(opened: Opened, explorer: Explorer) -> None:
-    page = explorer.page
-    page.goto("about:blank")
-    view = "kernel_size=2,stride=2,padding=1,dilation=1,mode=backward,cell=1-3"
-    page.goto(f"{opened.base}/{CONV}#conv-explorer:{view}")
-    shown = explorer.read()
-    check_tables(shown, (2, 2, 1, 1), backward=True)
-    assert shown["marks"]["dx"]["at"] == ["1,3"]
-    assert explorer.root.locator(".cx").evaluate("e => e.getBoundingClientRect().top < innerHeight")
-
-    explorer.point("ArrowDown")
-    explorer.slide("stride", 3)
-    link = explorer.root.locator("a")
-    wanted = view.replace("stride=2", "stride=3").replace("1-3", "2-3")
-    assert link.get_attribute("href") == f"#conv-explorer:{wanted}"
-    link.press("Enter")
-    assert page.url.endswith(wanted)
-    page.evaluate("location.hash = '#conv-explorer:stride=1,padding=9,mode=odd,cell=x,k,%'")
-    page.wait_for_function("document.querySelector('[data-name=stride]').value === '1'")
-    check_tables(explorer.read(), (2, 1, 1, 1), backward=True)
+    before = driver.root.evaluate(read, names)
+    nonsense = ",".join(f"{name}=%" for name in names) + ",k,=,x.=2"
+    opened.page.evaluate("hash => { location.hash = hash; }", f"#{kind}-explorer:{nonsense}")
+    opened.page.wait_for_timeout(50)
+    now = driver.root.evaluate(read, names)
+    tables = {c.name for c in explorer.controls if c.type == "table"}
+    assert {n: v for n, v in now.items() if n not in tables} == {
+        n: v for n, v in before.items() if n not in tables
+    }
     assert opened.wrong == []
 
 
-@pytest.mark.parametrize("base", ["file"], indirect=True)
+@disk
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_modes_fit_and_are_accessible(explorer: Explorer, opened: Opened, scheme: str) -> None:
-    page = explorer.page
+def test_both_modes_fit_a_phone_and_are_accessible(
+    kind: str, driver: Driver, opened: Opened, scheme: str
+) -> None:
+    page = opened.page
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
     page.set_viewport_size(PHONE)
-    for name, value in zip(SLIDERS, (3, 2, 2, 1), strict=True):
-        explorer.slide(name, value)
-    for mode in ("backward", "forward"):
-        explorer.choose(mode)
-        explorer.point("Control+Home", "ArrowRight")
+    explorer = still(kind)
+    views = [c for c in explorer.controls if isinstance(c, Choice)]
+    for state in walk(views[:1]):
+        for control in views[:1]:
+            driver.move(control, state[control.name])
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
         report = Axe().run(
             page,
@@ -371,52 +159,151 @@ def test_both_modes_fit_and_are_accessible(explorer: Explorer, opened: Opened, s
     assert opened.wrong == []
 
 
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_a_control_answers_within_a_frame(explorer: Explorer) -> None:
-    times = explorer.root.evaluate(
-        """(root, settings) => settings.map((setting) => {
-            const sliders = [...root.querySelectorAll("input[type=range]")];
-            const start = performance.now();
-            let moved = 0;
-            sliders.forEach((slider, n) => {
-                if (Number(slider.value) === setting[n]) return;
-                slider.value = setting[n];
-                slider.dispatchEvent(new Event("input"));
-                moved += 1;
-            });
-            root.getBoundingClientRect();
-            return (performance.now() - start) / Math.max(moved, 1);
-        })""",
-        SETTINGS,
+@disk
+def test_tab_reaches_every_control_and_every_grid(kind: str, driver: Driver) -> None:
+    page = driver.page
+    wanted = driver.root.evaluate(
+        """(root) => {
+            window.reached = new Set();
+            const stops = [...root.querySelectorAll("input, [tabindex='0'], a")]
+                .filter((e) => e.type !== "radio" || e.checked);
+            stops[0].focus();
+            return stops.length;
+        }"""
     )
-    print(f"median {np.median(times):.2f} ms, worst {max(times):.2f} ms")
+    rings = []
+    for _ in range(wanted):
+        rings.append(
+            page.evaluate(
+                """() => {
+                    const e = document.activeElement;
+                    window.reached.add(e);
+                    const ring = getComputedStyle(e);
+                    return [e.outerHTML.slice(0, 80), Boolean(e.closest(".cx-static")),
+                        ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 2,
+                        e.tagName === "A" || e.dataset.lmSuppressShortcuts === "true"];
+                }"""
+            )
+        )
+        page.keyboard.press("Tab")
+    assert page.evaluate("window.reached.size") == wanted
+    # The first was focused by script, which shows no ring; the link's is the theme's own.
+    assert all(inside for _, inside, _, _ in rings), rings
+    assert all(ring for _, _, ring, _ in rings[1:-1]), rings
+    assert all(own for _, _, _, own in rings), rings
+
+
+@disk
+def test_one_announcement_for_one_move(kind: str, driver: Driver) -> None:
+    driver.root.evaluate(
+        """(root) => {
+            window.announced = [];
+            const status = root.querySelector("[role=status]");
+            new MutationObserver(() => announced.push(status.textContent))
+                .observe(status, {childList: true, characterData: true, subtree: true});
+        }"""
+    )
+    assert driver.root.locator("[role=status], [aria-live]").count() == 1
+    slider = driver.root.locator("input[type=range]").first
+    slider.focus()
+    for key in ["ArrowRight", "ArrowLeft", "ArrowRight"]:
+        before = driver.page.evaluate("announced.length")
+        driver.press(key)
+        assert driver.page.evaluate("announced.length") <= before + 1
+
+
+@disk
+def test_labels_and_pictures_have_names(driver: Driver) -> None:
+    unnamed = driver.root.evaluate(
+        """(root) => [
+            ...[...root.querySelectorAll("input")].filter((e) => !e.labels?.length && !e.ariaLabel),
+            ...[...root.querySelectorAll(".cx table, svg[role=img], canvas")]
+                .filter((e) => !e.getAttribute("aria-label")),
+        ].map((e) => e.outerHTML.slice(0, 100))"""
+    )
+    assert unnamed == []
+
+
+@disk
+def test_a_control_answers_within_a_frame(kind: str, driver: Driver) -> None:
+    """Script and layout, for every step of the walk through the stored states."""
+    explorer = still(kind)
+    rng = np.random.default_rng(1)
+    steps = list(walk(listed(explorer))) + [sample(explorer, rng) for _ in range(50)]
+    times = driver.root.evaluate(
+        """(root, steps) => steps.map((state) => {
+            const { model } = root;
+            const start = performance.now();
+            for (const [name, value] of Object.entries(state))
+                if (model.get(name) !== value) model.set(name, value);
+            model.save_changes();
+            root.getBoundingClientRect();
+            document.body.offsetHeight;
+            return performance.now() - start;
+        })""",
+        steps,
+    )
+    print(f"{kind}: median {np.median(times):.2f} ms, worst {max(times):.2f} ms")
     assert np.median(times) < 16
 
 
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_tables_where_scripts_are_off(browser: Browser, base: str) -> None:
-    with browser.new_context(java_script_enabled=False) as context:
+@disk
+def test_nothing_moves_by_itself(driver: Driver) -> None:
+    """There is no motion to reduce."""
+    moving = driver.root.evaluate(
+        """(root) => [...root.querySelectorAll("*")].filter((e) => {
+            const style = getComputedStyle(e);
+            return style.animationName !== "none" || parseFloat(style.transitionDuration) > 0;
+        }).map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert moving == []
+
+
+@disk
+def test_tables_where_scripts_are_off(browser: Browser, kind: str, page_of: str, base: str) -> None:
+    with browser.new_context(java_script_enabled=False, viewport=PHONE) as context:
         page = context.new_page()
-        page.goto(f"{base}/{CONV}")
-        fallback = page.locator(".cx-static .cx-fallback").first
+        page.goto(f"{base}/{page_of}")
+        fallback = page.locator(f".cx-static[data-explorer={kind}] .cx-fallback").first
         assert fallback.is_visible()
-        assert fallback.locator("table").count() >= 3
+        explorer = still(kind)
+        tables = fallback.locator("table")
+        captions = explorer.captions(explorer.settings)
+        assert tables.count() == len(captions) >= 1
+        for n, name in enumerate(captions):
+            numbers = [float(text) for text in tables.nth(n).locator("td").all_inner_texts()]
+            wanted = np.ravel(np.asarray(explorer.frame(explorer.settings)[name], dtype=float))
+            np.testing.assert_allclose(numbers, wanted, rtol=1e-3, atol=1e-300)
 
 
-# Explorers on a page of their own: several at once, the reader's arrays, the same script twice.
+@disk
+def test_in_print_the_numbers_stay_and_the_controls_go(driver: Driver) -> None:
+    driver.page.emulate_media(media="print")
+    assert driver.root.locator(".cx-pictures").is_visible()
+    assert driver.root.locator(".cx-controls").is_hidden()
 
-X = np.random.default_rng(3).normal(size=(5, 7)).round(3)
-W = np.array([[1.5, -2.0, 0.25], [0.0, 3.0, -1.0]])
+
+def test_what_an_explorer_adds_to_its_page(kind: str, page_of: str, html: Path) -> None:
+    """At most 40 KB, 12 KB compressed."""
+    page = (html / page_of).read_text("utf-8")
+    whole = re.compile(
+        rf'<div class="cx-static" data-explorer="{kind}">.*?<script type="module">.*?</script>',
+        re.DOTALL,
+    )
+    assert whole.search(page)
+    without = whole.sub("", page, count=1)
+    sizes = [len(text.encode()) for text in (page, without)]
+    packed = [len(gzip.compress(text.encode())) for text in (page, without)]
+    added, squeezed = sizes[0] - sizes[1], packed[0] - packed[1]
+    print(f"{kind}: {added} bytes added to the page, {squeezed} compressed")
+    assert added <= 40_000
+    assert squeezed <= 12_000
 
 
 @pytest.fixture
 def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
-    shown = [
-        explore_conv(),
-        explore_conv(X, W, np.ones((3, 3)), stride=2, mode="backward"),
-        explore_conv(np.ones((20, 20)), stride=2),
-    ]
-    html = "".join(map(static_html, shown))
+    """All explorers on one page, the first twice."""
+    html = "".join(explorer.html(explorer.settings) for explorer in map(still, [*KINDS, KINDS[0]]))
     path = tmp_path / "own.html"
     path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
     with browser.new_context(viewport=DESKTOP) as context:
@@ -425,39 +312,11 @@ def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         yield opened
 
 
-def static_html(explorer: Any) -> str:
-    """Return the HTML that a page shows of an explorer, live or not."""
-    data = explorer._repr_mimebundle_()
-    return (data[0] if isinstance(data, tuple) else data)["text/html"]
-
-
-def test_several_on_a_page_with_the_readers_arrays(own_page: Opened) -> None:
+def test_all_on_one_page(own_page: Opened) -> None:
     page = own_page.page
-    first, own, large = (Explorer(page, root) for root in page.locator(".cx-static").all())
-    before = first.read()
-    shown = own.point("Control+Home", "ArrowRight")
-    assert first.read() == before
-    np.testing.assert_array_equal(shown["grids"]["x"], X)
-    dz = np.array(shown["grids"]["dz"])
-    assert dz.tolist() == [[1, 1, 1], [1, 1, 1]]
-    dx, _, _ = conv2d_backward(
-        dz[None, ..., None], X[None, ..., None], W[..., None, None], stride=2
-    )
-    np.testing.assert_allclose(shown["grids"]["dx"], dx[0, ..., 0], rtol=1e-3)
-    assert shown["status"].startswith("dx(0, 1) = -2. It feeds 1 output.")
-    own.choose("forward")
-    assert "≈" in own.read()["status"]
-    own.slide("stride", 1)
-    assert np.shape(own.read()["grids"]["z"]) == (4, 5)
-    own.choose("backward")
-    assert "dz is smaller" in own.read()["status"]
-
-    assert own.root.locator("[data-name=kernel_size]").count() == 0
-    assert large.root.locator("input[type=range]").count() == 0
-    assert "stride 2" in large.root.inner_text()
     links = [a.get_attribute("href") for a in page.locator(".cx-link").all()]
     names = [str(link).split(":")[0] for link in links]
-    assert names == ["#conv-explorer", "#conv-explorer-2", "#conv-explorer-3"]
+    assert names == [*(f"#{kind}-explorer" for kind in KINDS), f"#{KINDS[0]}-explorer-2"]
     assert page.locator(".cx-fallback").count() == 0
     assert page.locator("main [id]").count() == 0
     assert own_page.wrong == []

@@ -1,158 +1,176 @@
-// The convolution explorer. A frame is what the companion computed for one setting: the input x, the
-// kernel w, the output z, its gradient dz (at least z's size), the input's gradient dx, and the
-// stride, padding and dilation. `problem` says, by mode, why there is nothing to show.
+// The convolution explorer. A frame holds the tables x (padded), w, z, dz, dx and dw, and for the
+// true convolution dz between zeros (`stuffed`) and w turned by 180 degrees (`turned`). z, dx and dw
+// are as they stand when the first `taps` kernel entries have been added.
 
-/** Pairs [h, u]: the input rows h that output i reads, through kernel row u (conv-forward). */
-const reads = (i, kernel, { stride, padding, dilation }) =>
-  range(kernel).map((u) => [stride * i + dilation * u - padding, u]);
+/**
+ * Along one axis, the pairs that the sum for an index runs over. `k` kernel entries, `out` outputs,
+ * stride `s`, padding `p`, dilation `d`.
+ */
+const PAIRS = {
+  // conv-forward: the input rows that output i reads, and the kernel rows
+  forward: (i, { k, s, p, d }) => range(k).map((u) => [s * i + d * u - p, u]),
+  // conv-dx: the outputs that read input row h, and the kernel rows
+  backward: (h, { k, out, s, p, d }) =>
+    range(k)
+      .reverse()
+      .map((u) => [(h + p - d * u) / s, u])
+      .filter(([i]) => range(out).includes(i)),
+  // conv-dw: the outputs, and the input rows they read through kernel row u
+  weight: (u, { out, s, p, d }) => range(out).map((i) => [i, s * i + d * u - p]),
+  // the same as conv-dx: rows of dz between zeros, and rows of the turned kernel
+  convolution: (h, { k, p, d }) => range(k).map((u) => [h + p - d * (k - 1 - u), u]),
+};
 
-/** Pairs [i, u]: the outputs i that read input row h, through kernel row u (conv-dx). */
-const feeds = (h, outputs, kernel, { stride, padding, dilation }) =>
-  range(kernel)
-    .reverse()
-    .map((u) => [(h + padding - dilation * u) / stride, u])
-    .filter(([i]) => Number.isInteger(i) && i >= 0 && i < outputs);
+/** By mode: the two tables whose entries meet, the table of their sums, and what else to point at. */
+const TABLES = {
+  forward: ["x", "w", "z"],
+  backward: ["dz", "w", "dx", "x"],
+  weight: ["dz", "x", "dw", "w"],
+  convolution: ["stuffed", "turned", "dx"],
+};
 
-/** One letter for each term of a sum, if there are enough. */
-const letters = (n) => (n <= 26 ? "abcdefghijklmnopqrstuvwxyz".slice(0, n) : "");
+/** Both axes of a frame. */
+const axesOf = ({ w, z, stride: s, padding: p, dilation: d }) =>
+  [0, 1].map((axis) => ({ k: shape(w)[axis], out: shape(z)[axis], s, p, d }));
 
-function render({ model, el }) {
-  const panel = controlPanel(model);
-  const pictures = h("div", { class: "cx-pictures" });
-  const legend = h("p", { class: "cx-legend" });
-  const status = h("p", { class: "cx-status", role: "status" });
-  const formula = h("div", { class: "cx-formula" });
-  el.append(
-    h("div", { class: "cx", role: "group", "aria-label": model.get("label") },
-      panel.node, pictures, legend, status, formula));
+/** The terms of the sum for a cell: [place in the first table, place in the second]. */
+function termsOf(mode, cell, axes, taps) {
+  const [rows, columns] = axes.map((axis, n) => PAIRS[mode](cell[n], axis));
+  const [kh, kw] = axes.map(({ k }) => k);
+  const entry = { weight: () => cell, convolution: ([u, v]) => [kh - 1 - u, kw - 1 - v] }[mode] ?? ((uv) => uv);
+  return rows
+    .flatMap(([a, u]) => columns.map(([b, v]) => [[a, b], [u, v]]))
+    .filter(([, uv]) => entry(uv)[0] * kw + entry(uv)[1] < taps);
+}
 
-  let grids = {};
-  const onPoint = (cell) => {
-    if (String(cell) !== String(model.get("cell"))) put(model, "cell", cell);
+/** The entry of a table at its own indices: the padded tables begin below zero. */
+function entryOf(frame, name, [r, c]) {
+  const [a, b] = originOf(frame, name);
+  return frame[name][r - a]?.[c - b] ?? 0;
+}
+
+function originOf({ w, padding: p, dilation: d }, name) {
+  if (name === "stuffed") return shape(w).map((k) => p - d * (k - 1));
+  return name === "x" ? [-p, -p] : [0, 0];
+}
+
+/** The frame of settings that Python has not stored. */
+function compute({ x, w, dz, kernel_size: size = null, stride, padding: p, dilation, taps }) {
+  const kernel = size === null ? w : w.slice(0, size).map((row) => row.slice(0, size));
+  const [[H, W], k] = [shape(x), shape(kernel)];
+  const covered = k.map((n) => dilation * (n - 1) + 1);
+  const there = [H + 2 * p, W + 2 * p];
+  const [Ho, Wo] = there.map((n, axis) => Math.floor((n - covered[axis]) / stride) + 1);
+  const all = k[0] * k[1];
+  const frame = { stride, padding: p, dilation, taps: Math.min(taps, all), limits: { taps: all }, w: kernel };
+  const axis = covered.findIndex((n, axis) => n > there[axis]);
+  if (axis >= 0)
+    return { ...frame, problem: "These settings do not fit: the kernel covers " +
+      `${covered[axis]} ${["rows", "columns"][axis]}, and the padded image has ${there[axis]}.` };
+  if (dz.length < Ho || dz[0].length < Wo)
+    return { ...frame, problem: `These settings give an output of shape (${Ho}, ${Wo}); dz is smaller.` };
+
+  frame.x = table(H + 2 * p, W + 2 * p, (r, c) => x[r - p]?.[c - p] ?? 0);
+  frame.z = table(Ho, Wo, () => 0);
+  const axes = axesOf(frame);
+  const sums = (mode, rows, columns) => table(rows, columns, (r, c) =>
+    total(termsOf(mode, [r, c], axes, taps).map((term) =>
+      term.reduce((product, at, side) => product * entryOf(frame, TABLES[mode][side], at), 1))));
+  frame.z = sums("forward", Ho, Wo);
+  frame.dz = table(Ho, Wo, (i, j) => dz[i][j]);
+  const [a, b] = originOf(frame, "stuffed");
+  frame.stuffed = table(H + p - a, W + p - b, (r, c) => frame.dz[(r + a) / stride]?.[(c + b) / stride] ?? 0);
+  frame.turned = kernel.map((row) => row.toReversed()).reverse();
+  return { ...frame, dx: sums("backward", H, W), dw: sums("weight", ...k) };
+}
+
+function render(context) {
+  const captions = {
+    x: "Input x", w: "Kernel w", z: "Output z", dz: "Incoming dz", dx: "Gradient dx", dw: "Gradient dw",
+    stuffed: "dz′, zeros put into dz", turned: "w′, w turned by 180°",
   };
+  const ORDER = ["x", "dz", "stuffed", "w", "turned", "z", "dx", "dw"];
 
-  function draw() {
-    const frame = model.get("frame");
-    const backward = model.get("mode") === "backward";
-    const hadFocus = pictures.contains(document.activeElement);
-    const problem = frame.problem?.[model.get("mode")];
-    if (problem) {
-      grids = {};
-      pictures.replaceChildren();
-      formula.replaceChildren();
-      legend.textContent = "";
-      return say(status, problem);
-    }
-    const { x, w, z, dx, padding: p } = frame;
-    const [H, W] = shape(x);
-    const padded = range(H + 2 * p).map((r) => range(W + 2 * p).map((c) => x[r - p]?.[c - p] ?? 0));
-    const sized = (name, values) => `${name}, ${shape(values).join(" × ")}`;
-    const input = sized("Input x", x) + (p ? `, padding ${p}` : "");
-    const options = { origin: -p, size: [H, W], onPoint: backward && onPoint };
-    grids = { x: grid("x", input, padded, options), w: grid("w", sized("Kernel w", w), w) };
-    if (backward) {
-      const dz = z.map((line, i) => line.map((_, j) => frame.dz[i][j]));
-      grids.dz = grid("dz", sized("Incoming dz", dz), dz);
-      grids.dx = grid("dx", sized("Gradient dx", dx), dx, { onPoint });
-    } else {
-      grids.z = grid("z", sized("Output z", z), z, { onPoint });
-    }
-    pictures.replaceChildren(...Object.values(grids).map(({ node }) => node));
-    legend.textContent = explainMarks(frame, padded);
-    point();
-    if (hadFocus) pictures.querySelector("[tabindex='0']").focus();
-  }
+  function draw({ frame, get, onPoint, edit, legend }) {
+    const mode = get("mode");
+    const [, , sum, also] = TABLES[mode];
+    const { x, padding: p, stride } = frame;
+    const size = shape(x).map((n) => n - 2 * p);
+    const used = ORDER.filter((name) => [...TABLES[mode], "x", "w"].includes(name) && (mode !== "convolution" || name.length > 1));
+    const shown = Object.fromEntries(used.map((name) => {
+      const own = name === "x" ? size : shape(frame[name]);
+      const caption = `${captions[name]}, ${own.join(" × ")}` + (name === "x" && p ? `, padding ${p}` : "");
+      return [name, grid(name, caption, frame[name], {
+        origin: originOf(frame, name),
+        size: own,
+        onPoint: (name === sum || name === also) && onPoint,
+        onEdit: ["x", "w", "dz"].includes(name) && edit(name),
+      })];
+    }));
 
-  /** Draw padding dashed and unread inputs hatched, and say so. */
-  function explainMarks(frame, padded) {
-    const { x, w, z, padding: p } = frame;
-    const [H, W] = shape(x);
-    const unread = (n, axis) =>
-      range(n).map((r) => !feeds(r, shape(z)[axis], shape(w)[axis], frame).length);
-    const [rows, columns] = [unread(H, 0), unread(W, 1)];
-    const said = new Set();
-    if (letters(w.length * w[0].length)) said.add("Same letter: multiplied with each other.");
-    for (const r of padded.keys())
-      for (const c of padded[r].keys()) {
-        const [i, j] = [r - p, c - p];
-        if (i < 0 || j < 0 || i >= H || j >= W) {
-          grids.x.mark([i, j], "cx-padding");
-          said.add("Dashed: padding, always 0.");
-        } else if (rows[i] || columns[j]) {
-          grids.x.mark([i, j], "cx-unread");
-          grids.dx?.mark([i, j], "cx-unread");
-          said.add("Hatched: feeds no output, so its gradient is 0.");
-        }
-      }
-    return [...said].join(" ");
+    const axes = axesOf(frame);
+    const said = new Set(["Same letter: multiplied with each other."]);
+    const mark = (name, css, text, test) => table(...shape(frame[name]), (r, c) => {
+      const [a, b] = originOf(frame, name);
+      if (!shown[name] || !test([r + a, c + b])) return;
+      shown[name].mark([r + a, c + b], css);
+      said.add(text);
+    });
+    const outside = (cell) => cell.some((at, n) => at < 0 || at >= size[n]);
+    mark("x", "cx-padding", "Dashed: padding, always 0.", outside);
+    mark("stuffed", "cx-padding", "Dashed: a zero put in.", (cell) =>
+      cell.some((at, n) => !range(axes[n].out).includes(at / stride)));
+    for (const name of ["x", "dx"])
+      mark(name, "cx-unread", "Hatched: feeds no output, so its gradient is 0.", (cell) =>
+        !outside(cell) && cell.some((at, n) => !PAIRS.backward(at, axes[n]).length));
+    if (mode !== "convolution") said.add(EDITABLE);
+    legend.textContent = [...said].join(" ");
+    return shown;
   }
 
   /** Mark what the cell pointed at meets, and write out the sum. */
-  function point() {
-    const frame = model.get("frame");
-    if (!grids.x) return;
-    const backward = model.get("mode") === "backward";
-    const { w, z, dx } = frame;
-    const size = shape(backward ? dx : z);
-    const cell = clamp(model.get("cell"), size);
-    const pairs = cell.map((at, axis) =>
-      backward
-        ? feeds(at, shape(z)[axis], shape(w)[axis], frame)
-        : reads(at, shape(w)[axis], frame));
-    const terms = pairs[0].flatMap(([a, u]) => pairs[1].map(([b, v]) => [[a, b], [u, v]]));
+  function point({ frame, get, shown, status, formula }) {
+    const mode = get("mode");
+    const [first, second, sum, also] = TABLES[mode];
+    const cell = clamp(get("cell"), shape(frame[sum]));
+    const axes = axesOf(frame);
+    const terms = termsOf(mode, cell, axes, frame.taps);
+    const called = (name) => ({ stuffed: "dz′", turned: "w′" })[name] ?? name;
+    const factors = terms.map((term) => [first, second].map((name, side) => [name, term[side]]));
 
-    Object.values(grids).forEach((each) => each.clear());
-    const met = backward ? grids.dz : grids.x;
-    terms.forEach(([other, weight], n) => {
-      const letter = letters(terms.length)[n];
-      met.mark(other, "cx-hit", letter);
-      grids.w.mark(weight, "cx-hit", letter);
-    });
-    for (const name of backward ? ["x", "dx"] : ["z"]) grids[name].select(cell);
+    Object.values(shown).forEach((each) => each.clear());
+    for (const name of [sum, also]) shown[name]?.select(cell);
+    factors.forEach((term, n) =>
+      term.forEach(([name, at]) => shown[name].mark(at, "cx-hit", letters(terms.length)[n])));
 
-    const value = ([r, c]) => (backward ? frame.dz : frame.x)[r]?.[c] ?? 0;
-    const result = (backward ? dx : z)[cell[0]][cell[1]];
-    const left = `${backward ? "dx" : "z"}${pair(cell)}`;
-    const rounded = [result, ...terms.flatMap(([o, [u, v]]) => [value(o), w[u][v]])]
-      .some((v) => !Number.isInteger(v));
-    const equals = rounded ? "≈" : "=";
-    const sum = (write) => terms.flatMap((term, n) => // a line breaks after a plus
-      [n ? " " : "", h("span", { class: "cx-term" }, write(term) + (n < terms.length - 1 ? " +" : ""))]);
-    const written = terms.length
-      ? [
-          [`${left} = `, ...sum(([o, weight]) => `${backward ? "dz" : "x"}${pair(o)} × w${pair(weight)}`)],
-          [`${equals} `, ...sum(([o, [u, v]]) => `${factor(value(o))} × ${factor(w[u][v])}`)],
-          [h("strong", {}, `${equals} ${show(result)}`)],
-        ]
-      : [[`${left} = ${show(result)}, an empty sum.`]];
-    formula.replaceChildren(...written.map((parts) => h("p", {}, ...parts)));
-    say(status, `${left} ${equals} ${show(result)}. ` + (backward ? fed(cell) : read(pairs)));
+    const result = entryOf(frame, sum, cell);
+    const values = factors.map((term) => term.map(([name, at]) => entryOf(frame, name, at)));
+    const equals = relation([result, ...values.flat()]);
+    writeSum(formula, sum + pair(cell), factors.map((term, n) => [
+      term.map(([name, at]) => called(name) + pair(at)).join(" × "),
+      values[n].map(factor).join(" × "),
+    ]), result, equals);
+    say(status, `${sum}${pair(cell)} ${equals} ${show(result)}. ${explain(mode, cell, axes, frame)}`);
   }
 
-  const list = (pairs) => pairs.map(([at]) => show(at)).join(", ");
-  const read = ([rows, columns]) => `It reads input rows ${list(rows)} and columns ${list(columns)}.`;
-
-  function fed(cell) {
-    const frame = model.get("frame");
-    const counts = cell.map((at, axis) =>
-      feeds(at, shape(frame.z)[axis], shape(frame.w)[axis], frame).length);
-    const many = counts[0] * counts[1];
-    if (many) return many > 1 ? `It feeds ${many} outputs, each through its own weight.` : "It feeds 1 output.";
-    const why = ["Row", "Column"].flatMap((name, axis) => {
-      if (counts[axis]) return [];
-      const { stride, padding, dilation } = frame;
-      const last = stride * (shape(frame.z)[axis] - 1) + dilation * (shape(frame.w)[axis] - 1) - padding;
-      return `${name} ${cell[axis]} lies ${cell[axis] > last ? "past the last window" : "between what the windows read"}.`;
+  function explain(mode, cell, axes, { taps, limits: { taps: all } }) {
+    const [rows, columns] = axes.map((axis, n) => PAIRS[mode](cell[n], axis));
+    const places = `rows ${rows.map(([at]) => show(at)).join(", ")} and columns ${columns.map(([at]) => show(at)).join(", ")}`;
+    const many = rows.length * columns.length;
+    const why = axes.flatMap(({ k, out, s, p, d }, n) => {
+      if ([rows, columns][n].length) return [];
+      const past = cell[n] > s * (out - 1) + d * (k - 1) - p;
+      return `${["Row", "Column"][n]} ${cell[n]} lies ${past ? "past the last window" : "between what the windows read"}.`;
     });
-    return `It feeds no output: its gradient is 0. ${why.join(" ")}`;
+    const said = {
+      forward: `It reads input ${places}.`,
+      backward: many ? `It feeds ${many} output${many > 1 ? "s, each through its own weight" : ""}.`
+        : `It feeds no output: its gradient is 0. ${why.join(" ")}`,
+      weight: `It is used by ${many} output${many > 1 ? "s" : ""}.`,
+      convolution: `The turned kernel lies on ${places} of dz′: a convolution in the strict sense.`,
+    }[mode];
+    return taps < all ? `${said} So far ${taps} of ${all} kernel entries are added.` : said;
   }
 
-  const update = () => panel.update();
-  const names = model.get("controls").map(({ name }) => `change:${name}`);
-  const heard = [["change:frame", draw], ["change:mode", draw], ["change:cell", point],
-    ...names.map((name) => [name, update])];
-  for (const [event, listener] of heard) model.on(event, listener);
-  update();
-  draw();
-  return () => heard.forEach(([event, listener]) => model.off(event, listener));
+  return explore(context, { draw, point });
 }

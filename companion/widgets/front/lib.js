@@ -1,5 +1,6 @@
-// What the explorers share: elements, controls, grids of numbers. Python joins the files into one
-// script, because a page opened from disk may not import its neighbours.
+// What all explorers share: elements, numbers as text, controls, and the frame around the pictures.
+// Python joins the files into one script, because a page opened from disk may not import its
+// neighbours, and drops comments and indentation: a comment stands on lines of its own.
 
 /** An element with attributes and children. */
 function h(tag, attributes = {}, ...children) {
@@ -16,9 +17,11 @@ const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 const show = (v) => String(Number.isInteger(v) ? v : Number(v.toPrecision(4))).replaceAll("-", "−");
 const factor = (v) => (v < 0 ? `(${show(v)})` : show(v));
 const pair = ([r, c]) => `(${show(r)}, ${show(c)})`;
-const range = (n) => Array.from({ length: n }, (_, i) => i);
+const range = (n, from = 0) => Array.from({ length: n }, (_, i) => i + from);
 const clamp = (cell, size) => cell.map((v, axis) => Math.max(0, Math.min(size[axis] - 1, v)));
 const shape = (values) => [values.length, values[0].length];
+const table = (rows, columns, value) => range(rows).map((r) => range(columns).map((c) => value(r, c)));
+const total = (values) => values.reduce((sum, v) => sum + v, 0);
 
 /** Change the state: here, in the kernel where there is one, and in whatever listens. */
 function put(model, name, value) {
@@ -26,113 +29,129 @@ function put(model, name, value) {
   model.save_changes();
 }
 
-/** Sliders and choices for model.get("controls"); `update` lays the model's values into them. */
+/** Replace a text only where it differs, so that nothing is announced twice. */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** One letter for each term of a sum, if there are enough. */
+const letters = (n) => (n <= 26 ? "abcdefghijklmnopqrstuvwxyz".slice(0, n) : "");
+
+const MOST_TERMS = 30;
+
+/**
+ * Lines of a formula: "left = a + b", "= 1 × 2 + 3 × 4", "= 14". Each term is [names, numbers],
+ * both texts; a line breaks after a plus.
+ */
+function writeSum(formula, left, terms, result, equals = "=") {
+  const sum = (which) => {
+    const shown = terms.slice(0, MOST_TERMS).map((term) => term[which]);
+    if (terms.length > MOST_TERMS) shown.push(`${terms.length - MOST_TERMS} more`);
+    return shown.flatMap((text, n) =>
+      [n ? " " : "", h("span", { class: "cx-term" }, text + (n < shown.length - 1 ? " +" : ""))]);
+  };
+  const lines = terms.length
+    ? [[`${left} = `, ...sum(0)], [`${equals} `, ...sum(1)], [h("strong", {}, `${equals} ${show(result)}`)]]
+    : [[`${left} = ${show(result)}, an empty sum.`]];
+  formula.replaceChildren(...lines.map((parts) => h("p", {}, ...parts)));
+}
+
+/** "=" where every number is shown in full, else "≈". */
+const relation = (numbers) => (numbers.every((v) => Number.isInteger(v)) ? "=" : "≈");
+
+/** Makers of rarer inputs, where an explorer uses them: field.js. */
+const MORE_CONTROLS = {};
+
+/** Inputs for the controls of the model; `update` lays the model's values into them. */
 function controlPanel(model) {
   const node = h("div", { class: "cx-controls" });
   const group = `cx-${Math.random().toString(36).slice(2)}-`;
-  const updates = model.get("controls").map(({ name, label, low, high, options }) => {
-    if (options) {
+  const makers = {
+    ...MORE_CONTROLS,
+    slider({ name, label, low, high, step }) {
+      const slider = h("input", { type: "range", min: low, max: high, step, "data-name": name, ...OWN_KEYS });
+      // Beside the slider, which says its value itself.
+      const value = h("span", { class: "cx-value", "aria-hidden": "true" });
+      slider.addEventListener("input", () => put(model, name, Number(slider.value)));
+      node.append(h("label", {}, label + " ", slider, value));
+      return () => {
+        const limit = model.get("frame").limits?.[name];
+        slider.max = limit ?? high;
+        slider.value = Math.min(model.get(name), slider.max);
+        value.textContent = show(Number(slider.value)) + (limit === undefined ? "" : ` of ${limit}`);
+      };
+    },
+    choice({ name, label, options }) {
       const radios = options.map(([value, text]) => {
         const radio = h("input", { type: "radio", name: group + name, value, ...OWN_KEYS });
         radio.addEventListener("change", () => put(model, name, value));
         return [h("label", {}, radio, " " + text), radio];
       });
-      node.append(h("fieldset", {}, h("legend", {}, label), ...radios.map(([labelled]) => labelled)));
+      node.append(h("fieldset", { "data-name": name }, h("legend", {}, label), ...radios.map(([labelled]) => labelled)));
       return () => radios.forEach(([, radio]) => (radio.checked = radio.value === model.get(name)));
-    }
-    const slider = h("input", { type: "range", min: low, max: high, "data-name": name, ...OWN_KEYS });
-    const value = h("span", { class: "cx-value", "aria-hidden": "true" }); // the slider says it
-    slider.addEventListener("input", () => put(model, name, Number(slider.value)));
-    node.append(h("label", {}, label + " ", slider, value));
-    return () => (value.textContent = slider.value = model.get(name));
-  });
+    },
+  };
+  const updates = model.get("controls").flatMap((control) => makers[control.type]?.(control, node, model) ?? []);
   return { node, update: () => updates.forEach((update) => update()) };
 }
 
-const STEPS = {
-  ArrowUp: ([r, c]) => [r - 1, c],
-  ArrowDown: ([r, c]) => [r + 1, c],
-  ArrowLeft: ([r, c]) => [r, c - 1],
-  ArrowRight: ([r, c]) => [r, c + 1],
-  Home: ([r], ctrl) => [ctrl ? 0 : r, 0],
-  End: ([r], ctrl) => [ctrl ? Infinity : r, Infinity],
-};
-
 /**
- * A table of numbers under its indices. `origin` is the index of the first row and column. With
- * `onPoint`, the cells from (0, 0) up to `size` can be pointed at by mouse, touch or arrow keys;
- * the table is one tab stop.
+ * Build an explorer in `el`. `draw(view)` returns the pictures, by name, when the numbers or a view
+ * have changed; `point(view)` marks what the cell pointed at meets and says it. A picture is an
+ * object with a `node`. A frame with a `problem` is said instead of drawn.
  */
-function grid(name, caption, values, { origin = 0, size = shape(values), onPoint } = {}) {
-  const [rows, columns] = shape(values);
-  const index = (n) => range(n).map((i) => i + origin);
-  const inside = ([r, c]) => r >= 0 && c >= 0 && r < size[0] && c < size[1];
-  const head = h("tr", {}, h("td", { class: "cx-corner" }));
-  head.append(...index(columns).map((c) => h("th", { scope: "col" }, show(c))));
-  const body = h("tbody");
-  const cells = values.map((line, r) => {
-    const made = line.map((v, c) => {
-      const cell = h("td", {}, show(v));
-      if (onPoint && inside([r + origin, c + origin])) {
-        const attributes = { role: "gridcell", tabindex: "-1", "aria-selected": "false", ...OWN_KEYS };
-        for (const [key, value] of Object.entries(attributes)) cell.setAttribute(key, value);
-      }
-      return cell;
-    });
-    body.append(h("tr", {}, h("th", { scope: "row" }, show(r + origin)), ...made));
-    return made;
-  });
-  const table = h("table", { class: "cx-table", "data-grid": name, "aria-label": caption }, h("thead", {}, head), body);
-  const node = h("div", {}, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), table);
-  const at = ([r, c]) => cells[r - origin][c - origin];
+function explore({ model, el }, { draw, point = () => {} }) {
+  const panel = controlPanel(model);
+  const pictures = h("div", { class: "cx-pictures" });
+  const legend = h("p", { class: "cx-legend" });
+  const status = h("p", { class: "cx-status", role: "status" });
+  const formula = h("div", { class: "cx-formula" });
+  el.append(
+    h("div", { class: "cx", role: "group", "aria-label": model.get("label") },
+      panel.node, pictures, legend, status, formula));
 
-  if (onPoint) {
-    table.setAttribute("role", "grid");
-    let last = null;
-    const pointed = (event) => {
-      const cell = event.target.closest("td[tabindex]");
-      if (!cell || (cell === last && event.type === "pointermove")) return;
-      last = cell;
-      onPoint([cell.parentNode.rowIndex - 1 + origin, cell.cellIndex - 1 + origin]);
-    };
-    for (const type of ["pointermove", "click", "focusin"]) table.addEventListener(type, pointed);
-    table.addEventListener("keydown", (event) => {
-      const step = STEPS[event.key];
-      const selected = table.querySelector("[aria-selected=true]");
-      if (!step || !selected || event.altKey || event.metaKey) return;
-      event.preventDefault();
-      const here = [selected.parentNode.rowIndex - 1 + origin, selected.cellIndex - 1 + origin];
-      at(clamp(step(here, event.ctrlKey), size)).focus();
-    });
-  }
-  return {
-    node,
-    at,
-    /** Give a cell a class and, if there is one, a letter in its corner. */
-    mark(cell, kind, letter) {
-      at(cell).classList.add(kind);
-      if (letter) at(cell).dataset.letter = letter;
+  const view = {
+    model, legend, status, formula, shown: {},
+    get: (name) => model.get(name),
+    get frame() { return model.get("frame"); },
+    /** For grids: point at a cell, unless it is pointed at already. */
+    onPoint(cell) {
+      if (String(cell) !== String(model.get("cell"))) put(model, "cell", cell);
     },
-    /** Take the marks of the last pointing away. */
-    clear() {
-      for (const cell of cells.flat()) {
-        cell.classList.remove("cx-at", "cx-hit");
-        delete cell.dataset.letter;
-        if (cell.getAttribute("aria-selected") === "true") cell.setAttribute("aria-selected", "false");
-        if (cell.tabIndex === 0) cell.tabIndex = -1;
-      }
-    },
-    /** Make a cell the one pointed at, and the table's tab stop. */
-    select(cell) {
-      at(cell).classList.add("cx-at");
-      if (!onPoint) return;
-      at(cell).setAttribute("aria-selected", "true");
-      at(cell).tabIndex = 0;
+    /** For grids: type a new value into a table of the settings. */
+    edit: (name) => ([r, c], value) => {
+      const values = model.get(name);
+      const line = Array.isArray(values[0]) ? values[r].with(c, value) : undefined;
+      put(model, name, line ? values.with(r, line) : values.with(c, value));
     },
   };
+  const redraw = () => {
+    panel.update();
+    const focused = pictures.contains(document.activeElement) && whereIs(document.activeElement);
+    legend.textContent = "";
+    formula.replaceChildren();
+    const { problem } = view.frame;
+    view.shown = problem ? {} : draw(view);
+    pictures.replaceChildren(...Object.values(view.shown).map(({ node }) => node));
+    if (problem) say(status, problem);
+    else point(view);
+    if (focused) view.shown[focused.name]?.focus?.(focused.cell);
+  };
+  const repoint = () => {
+    if (!view.frame.problem) point(view);
+  };
+  const events = { cell: repoint, table: () => {}, slider: panel.update, number: panel.update };
+  const heard = model.get("controls").map(({ type, name, view: only }) =>
+    [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
+  heard.push(["change:frame", redraw]);
+  for (const [event, listener] of heard) model.on(event, listener);
+  redraw();
+  return () => heard.forEach(([event, listener]) => model.off(event, listener));
 }
 
-/** Replace a text only where it differs, so that nothing is announced twice. */
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+/** The picture and the cell in it that has the focus. */
+function whereIs(element) {
+  const node = element.closest("[data-grid]");
+  const td = element.closest("td");
+  return node && td && { name: node.dataset.grid, cell: td.dataset.at.split(",").map(Number) };
 }

@@ -1,0 +1,149 @@
+// A table of numbers under its indices.
+
+const STEPS = {
+  ArrowUp: ([r, c]) => [r - 1, c],
+  ArrowDown: ([r, c]) => [r + 1, c],
+  ArrowLeft: ([r, c]) => [r, c - 1],
+  ArrowRight: ([r, c]) => [r, c + 1],
+  Home: ([r], ctrl) => [ctrl ? 0 : r, 0],
+  End: ([r], ctrl) => [ctrl ? Infinity : r, Infinity],
+};
+
+const EDITABLE = "To change a number, click it, or press Enter on it.";
+
+/**
+ * `values` is a table, or a row. `origin` is the index of its first row and column. The cells from
+ * (0, 0) up to `size` can be reached by mouse, touch or arrow keys, if there is something to do:
+ * with `onPoint` the one reached is pointed at; with `onEdit` a click on it, Enter or a digit opens
+ * a field for a new value. The table is one tab stop. `rows` and `columns` are texts for the heads.
+ */
+function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, columns } = {}) {
+  if (!Array.isArray(values[0])) values = [values];
+  const [height, width] = shape(values);
+  const [fromRow, fromColumn] = [origin].flat().length === 2 ? origin : [origin, origin];
+  const [H, W] = size ?? [height, width];
+  const active = onPoint || onEdit;
+  const inside = ([r, c]) => r >= 0 && c >= 0 && r < H && c < W;
+  const at = ([r, c]) => cells[r - fromRow][c - fromColumn];
+  const head = h("tr", {}, h("td", { class: "cx-corner" }));
+  head.append(...range(width, fromColumn).map((c) => h("th", { scope: "col" }, columns?.[c] ?? show(c))));
+  const body = h("tbody");
+  const cells = values.map((line, i) => {
+    const made = line.map((v, j) => {
+      const cell = h("td", { "data-at": [i + fromRow, j + fromColumn] }, show(v));
+      if (active && inside([i + fromRow, j + fromColumn])) {
+        const attributes = { role: "gridcell", tabindex: "-1", ...OWN_KEYS };
+        if (onPoint) attributes["aria-selected"] = "false";
+        for (const [key, value] of Object.entries(attributes)) cell.setAttribute(key, value);
+      }
+      return cell;
+    });
+    body.append(h("tr", {}, h("th", { scope: "row" }, rows?.[i + fromRow] ?? show(i + fromRow)), ...made));
+    return made;
+  });
+  const element = h("table", { class: "cx-table", "data-grid": name, "aria-label": caption }, h("thead", {}, head), body);
+  const node = h("div", {}, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), element);
+  const whole = (cell) => cell.dataset.at.split(",").map(Number);
+
+  /** Make a cell the table's tab stop. */
+  const stopAt = (cell) => {
+    for (const other of element.querySelectorAll("td[tabindex='0']")) other.tabIndex = -1;
+    cell.tabIndex = 0;
+  };
+
+  /** Open a field in a cell; Enter keeps what is typed, and so does going elsewhere; Escape drops it. */
+  function openField(cell, replace) {
+    const [r, c] = whole(cell);
+    const value = values[r - fromRow][c - fromColumn];
+    const label = `${name}${pair([r, c])}`;
+    const field = h("input", { type: "number", step: "any", min: -1e9, max: 1e9, required: "", class: "cx-field", value, "aria-label": label, ...OWN_KEYS });
+    let open = true;
+    const close = (keep, again) => {
+      if (!open) return;
+      const good = field.checkValidity();
+      if (keep && !good && again) return void field.reportValidity();
+      open = false;
+      const typed = Number(field.value);
+      field.remove();
+      if (again) cell.focus();
+      if (keep && good && typed !== value) onEdit([r, c], typed);
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === "Escape") {
+        event.preventDefault();
+        close(event.key === "Enter", true);
+      }
+      event.stopPropagation();
+    });
+    field.addEventListener("blur", () => close(true, false));
+    cell.append(field);
+    field.focus();
+    if (replace) field.value = "";
+    else field.select();
+  }
+
+  if (active) {
+    element.setAttribute("role", "grid");
+    if (onEdit) element.classList.add("cx-editable");
+    else element.setAttribute("aria-readonly", "true");
+    let last = null;
+    const reached = (event) => {
+      const cell = event.target.closest("td[tabindex]");
+      if (!cell || (cell === last && event.type === "pointermove")) return;
+      last = cell;
+      if (event.type !== "pointermove" || onPoint) stopAt(cell);
+      onPoint?.(whole(cell));
+    };
+    let before = null;
+    element.addEventListener("pointerdown", (event) => {
+      before = document.activeElement === event.target.closest("td[tabindex]");
+    });
+    for (const type of onPoint ? ["pointermove", "click", "focusin"] : ["focusin"]) element.addEventListener(type, reached);
+    if (onEdit)
+      element.addEventListener("click", (event) => {
+        const cell = event.target.closest("td[tabindex]");
+        if (cell && event.target === cell && (before || !onPoint)) openField(cell);
+      });
+    element.addEventListener("keydown", (event) => {
+      const cell = event.target.closest("td[tabindex]");
+      if (!cell || event.altKey || event.metaKey) return;
+      if (onEdit && !event.ctrlKey && /^(Enter|F2|[-\d.])$/.test(event.key)) {
+        const typed = event.key.length === 1;
+        openField(cell, typed);
+        // What was typed goes into the field, which has the focus by now.
+        if (!typed) event.preventDefault();
+        return;
+      }
+      const step = STEPS[event.key];
+      if (!step) return;
+      event.preventDefault();
+      at(clamp(step(whole(cell), event.ctrlKey), [H, W])).focus();
+    });
+    stopAt(at([0, 0]));
+  }
+  return {
+    node,
+    at,
+    focus: (cell) => active && at(clamp(cell, [H, W])).focus(),
+    /** Give a cell a class and, if there is one, a letter in its corner. */
+    mark(cell, kind, letter) {
+      at(cell).classList.add(kind);
+      if (letter) at(cell).dataset.letter = letter;
+    },
+    /** Take the marks of the last pointing away. */
+    clear() {
+      for (const cell of cells.flat()) {
+        cell.classList.remove("cx-at", "cx-hit");
+        delete cell.dataset.letter;
+        if (cell.getAttribute("aria-selected") === "true") cell.setAttribute("aria-selected", "false");
+      }
+    },
+    /** Make a cell the one pointed at, and the table's tab stop. */
+    select(cell) {
+      at(cell).classList.add("cx-at");
+      if (!onPoint) return;
+      at(cell).setAttribute("aria-selected", "true");
+      stopAt(at(cell));
+    },
+  };
+}

@@ -1,0 +1,183 @@
+"""An explorer on a page: what it shows, and the keys that move it."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Locator, Page
+
+from companion import widgets
+from companion.widgets._controls import Choice, Control, Slider
+from companion.widgets._display import Explorer
+
+KINDS = [name.removeprefix("explore_") for name in widgets.__all__ if name.startswith("explore_")]
+
+# Everything that an explorer shows, as one object; numbers with their true minus signs undone.
+READ = r"""(root) => {
+    const plain = (text) => text.replaceAll("\u2212", "-");
+    const tables = [...root.querySelectorAll(".cx [data-grid]")];
+    const marked = (grid, css) => Object.fromEntries(
+        [...grid.querySelectorAll(css)].map((td) => [td.dataset.at, td.dataset.letter ?? ""]));
+    return {
+        grids: Object.fromEntries(tables.map((grid) => [
+            grid.dataset.grid,
+            [...grid.tBodies[0].rows].map((row) => [...row.querySelectorAll("td[data-at]")]
+                .map((td) => Number(plain(td.textContent))))])),
+        origins: Object.fromEntries(tables.map((grid) => [
+            grid.dataset.grid,
+            grid.querySelector("td[data-at]").dataset.at.split(",").map(Number)])),
+        marks: Object.fromEntries(tables.map((grid) => [
+            grid.dataset.grid, {
+                at: Object.keys(marked(grid, ".cx-at")),
+                hit: marked(grid, ".cx-hit"),
+                unread: Object.keys(marked(grid, ".cx-unread")),
+                padding: Object.keys(marked(grid, ".cx-padding")),
+            }])),
+        plots: [...root.querySelectorAll(".cx [data-plot]")].map((plot) => plot.dataset.plot),
+        status: plain(root.querySelector("[role=status]").textContent),
+        formula: [...root.querySelectorAll(".cx-formula p")].map((p) => plain(p.textContent)),
+        legend: root.querySelector(".cx-legend").textContent,
+    };
+}"""
+
+# Settings in, frames out, through the model that the page's own controls use.
+FRAMES = """(root, states) => states.map((state) => {
+    const { model } = root;
+    for (const [name, value] of Object.entries(state)) model.set(name, value);
+    model.save_changes();
+    return model.get("frame");
+})"""
+
+
+class Driver:
+    """One explorer on a page and the keys that move it."""
+
+    def __init__(self, page: Page, root: Locator) -> None:
+        self.page, self.root = page, root
+        root.locator(".cx").wait_for()
+
+    def read(self) -> dict[str, Any]:
+        return self.root.evaluate(READ)
+
+    def get(self, name: str) -> Any:
+        """A setting, or the frame, as the page has it."""
+        return self.root.evaluate("(root, name) => root.model.get(name)", name)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def slide(self, name: str, value: float) -> None:
+        slider = self.root.locator(f"input[data-name={name}]")
+        step = float(slider.get_attribute("step") or 1)
+        steps = round((value - float(slider.input_value())) / step)
+        slider.focus()
+        self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
+
+    def choose(self, name: str, value: str) -> None:
+        radios = self.root.locator(f"fieldset[data-name={name}] input")
+        values = radios.evaluate_all("all => all.map((radio) => radio.value)")
+        checked = radios.evaluate_all("all => all.findIndex((radio) => radio.checked)")
+        radios.nth(checked).focus()
+        steps = values.index(value) - checked
+        self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
+
+    def move(self, control: Control, value: Any) -> None:
+        """Bring a slider or a choice to a value by arrow keys."""
+        if isinstance(control, Choice):
+            self.choose(control.name, value)
+        else:
+            self.slide(control.name, value)
+
+    def point(self, *keys: str, grid: str = "[aria-readonly], .cx-editable") -> dict[str, Any]:
+        """Go to the grid whose cells can be pointed at and press keys in it."""
+        selector = f"table[data-grid={grid}]" if grid.isidentifier() else grid
+        cell = self.root.locator(selector).locator("[aria-selected][tabindex='0']")
+        cell.first.focus()
+        self.press(*keys)
+        return self.read()
+
+    def type(self, grid: str, cell: tuple[int, int], text: str) -> None:
+        """Type a number into a cell of a grid, by keyboard alone."""
+        at = self.root.locator(f"table[data-grid={grid}] td[data-at='{cell[0]},{cell[1]}']")
+        at.focus()
+        self.press("Enter")
+        self.page.keyboard.type(text)
+        self.press("Enter")
+
+
+def still(kind: str, *arguments: Any, **settings: Any) -> Explorer:
+    """Return an explorer without its live form."""
+    explorer = getattr(widgets, f"explore_{kind}")(*arguments, **settings)
+    return getattr(explorer, "_explorer", explorer)
+
+
+def shown(value: float) -> float:
+    """Return a number as it is shown: whole numbers in full, others to four digits."""
+    if float(value).is_integer():
+        return float(value)
+    return float(Context(prec=4, rounding=ROUND_HALF_UP).plus(Decimal(value)))
+
+
+def check_frame(seen: dict[str, Any], frame: dict[str, Any]) -> set[str]:
+    """Hold every number that a page shows to the package's frame; return the tables seen."""
+    if "problem" in frame:
+        assert seen["status"] == frame["problem"]
+        assert seen["grids"] == {}
+        return set()
+    assert seen["grids"] or seen["plots"], seen
+    for name, table in seen["grids"].items():
+        wanted = np.vectorize(shown)(np.asarray(frame[name], dtype=float))
+        assert np.array_equal(np.ravel(table), wanted.ravel()), (name, table, wanted)
+    return set(seen["grids"])
+
+
+def listed(explorer: Explorer) -> list[Slider | Choice]:
+    """Return the controls whose every value a static page has stored, and those of the view."""
+    first = explorer.settings
+    stored = {
+        name
+        for part in explorer.parts(first)
+        for name, values in part.by.items()
+        if len(values) > 1
+    }
+    return [
+        control
+        for control in explorer.controls
+        if control.name in stored or (isinstance(control, Choice) and control.view)
+    ]
+
+
+def walk(controls: Iterable[Slider | Choice]) -> Iterator[dict[str, Any]]:
+    """Every combination of values, each a step of one control from the last."""
+    controls = list(controls)
+    scales = [control.values() for control in controls]
+    forward = [True] * len(scales)
+    for values in itertools.product(*(range(len(scale)) for scale in scales)):
+        if any(values):
+            n = max(i for i, at in enumerate(values) if at)
+            for later in range(n + 1, len(scales)):
+                forward[later] = not forward[later]
+        yield {
+            control.name: scale[at if ahead else len(scale) - 1 - at]
+            for control, scale, at, ahead in zip(controls, scales, values, forward, strict=True)
+        }
+
+
+def sample(explorer: Explorer, rng: np.random.Generator) -> dict[str, Any]:
+    """Random settings: any value of every control, and any numbers in the tables."""
+    state: dict[str, Any] = {}
+    for control in explorer.controls:
+        first = explorer.settings[control.name]
+        if control.type == "number":
+            value: Any = float(rng.uniform(max(control.low, -9), min(control.high, 9)))
+        elif control.type == "table":
+            value = rng.normal(size=np.shape(first)).tolist()
+        elif control.type == "cell":
+            value = first
+        else:
+            value = control.values()[rng.integers(len(control.values()))]
+        state[control.name] = value
+    return state
