@@ -1,7 +1,7 @@
-"""The explorers without a browser: their numbers, their HTML, their doors, their live traits."""
+"""What all explorers promise without a browser: their HTML, their controls, their live traits."""
 
 import gzip
-import itertools
+import inspect
 import json
 import re
 import subprocess
@@ -12,26 +12,23 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from companion import conv2d, conv2d_backward
-from companion.widgets import explore_conv
-from companion.widgets.conv import ConvExplorer
+from companion import widgets
+from companion.widgets import _controls, _display
 
-SETTINGS = list(itertools.product(range(1, 6), range(1, 4), range(3), range(1, 3)))
-NAMES = ("kernel_size", "stride", "padding", "dilation")
-RNG = np.random.default_rng(5)
-X = RNG.normal(size=(5, 8))
-W = RNG.normal(size=(2, 3))
-DZ = RNG.normal(size=(8, 11))
-
+NAMES = [name for name in widgets.__all__ if name.startswith("explore_")]
 live = pytest.mark.skipif(find_spec("anywidget") is None, reason="the extra widgets is absent")
 
 
-def static(monkeypatch, *arguments, **settings):
-    """Return the explorer that a kernel without anywidget shows."""
-    monkeypatch.setattr("companion.widgets.conv.find_spec", lambda _: None)
-    explorer = explore_conv(*arguments, **settings)
-    assert isinstance(explorer, ConvExplorer)
-    return explorer
+@pytest.fixture(params=NAMES)
+def explore(request):
+    return getattr(widgets, request.param)
+
+
+@pytest.fixture
+def explorer(explore):
+    """The explorer that a kernel without anywidget shows."""
+    shown = explore()
+    return getattr(shown, "_explorer", shown)
 
 
 def bundle(explorer):
@@ -45,88 +42,12 @@ def state(html):
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
 
 
-def looked_up(state, settings):
-    """Put a frame together as the page does."""
-    frame = {}
-    for part in state["parts"]:
-        frame |= part["of"][",".join(str(settings[name]) for name in part["by"])]
-    return frame
-
-
-def test_the_page_carries_the_packages_numbers_for_every_setting(monkeypatch):
-    stored = state(bundle(static(monkeypatch))["text/html"])
-    fitting = 0
-    for values in SETTINGS:
-        settings = dict(zip(NAMES, values, strict=True))
-        frame = looked_up(stored, settings)
-        geometry = {name: settings[name] for name in NAMES[1:]}
-        x, w = np.array(frame["x"]), np.array(frame["w"])
-        assert x.shape == (6, 6)
-        assert w.shape == (settings["kernel_size"],) * 2
-        if 6 + 2 * geometry["padding"] < geometry["dilation"] * (len(w) - 1) + 1:
-            assert set(frame["problem"]) == {"forward", "backward"}
-            assert "kernel_size" in frame["problem"]["forward"]
-            continue
-        fitting += 1
-        z = conv2d(x[None, ..., None], w[..., None, None], **geometry)
-        np.testing.assert_array_equal(np.array(frame["z"]), z[0, ..., 0])
-        Ho, Wo = z.shape[1:3]
-        dz = np.array(frame["dz"])[None, :Ho, :Wo, None]
-        dx, _, _ = conv2d_backward(dz, x[None, ..., None], w[..., None, None], **geometry)
-        np.testing.assert_array_equal(np.array(frame["dx"]), dx[0, ..., 0])
-    assert fitting == 81
-
-
-def test_the_examples_tell_every_place_and_direction_apart(monkeypatch):
-    frame = looked_up(
-        state(bundle(static(monkeypatch))["text/html"]),
-        {"kernel_size": 3, "stride": 1, "padding": 0, "dilation": 1},
-    )
-    for name in ("x", "w", "dz"):
-        table = np.array(frame[name])
-        turned = [np.rot90(table, k) for k in (1, 2, 3)]
-        others = [*turned, *(t.T for t in (table, *turned))]
-        assert not any(np.array_equal(table, other) for other in others)
-    assert 0 not in np.array(frame["dz"])
-    assert len(np.unique(frame["dz"])) > 2
-
-
-def test_the_readers_arrays(monkeypatch):
-    explorer = static(monkeypatch, X, W, DZ, stride=2, padding=1)
-    frame = looked_up(
-        state(bundle(explorer)["text/html"]), {"stride": 2, "padding": 1, "dilation": 1}
-    )
-    assert frame["x"] == X.tolist()
-    assert frame["w"] == W.tolist()
-    z = conv2d(X[None, ..., None], W[..., None, None], stride=2, padding=1)[0, ..., 0]
-    np.testing.assert_array_equal(frame["z"], z)
-    dz = DZ[: z.shape[0], : z.shape[1]]
-    dx, _, _ = conv2d_backward(
-        dz[None, ..., None], X[None, ..., None], W[..., None, None], stride=2, padding=1
-    )
-    np.testing.assert_array_equal(frame["dx"], dx[0, ..., 0])
-
-
-def test_later_changes_to_the_readers_arrays_do_not_matter(monkeypatch):
-    x = X.copy()
-    explorer = static(monkeypatch, x)
-    before = bundle(explorer)
-    x[0, 0] = 100
-    assert bundle(explorer) == before
-
-
-def test_a_gradient_too_small_for_a_setting_leaves_the_forward_view(monkeypatch):
-    explorer = static(monkeypatch, X, W, np.ones((2, 3)), stride=2)
-    frame = explorer.frame({"stride": 1, "padding": 0, "dilation": 1})
-    assert list(frame["problem"]) == ["backward"]
-    assert np.shape(frame["z"]) == (4, 6)
-
-
-def test_a_large_image_is_stored_for_one_setting(monkeypatch):
-    stored = state(bundle(static(monkeypatch, np.ones((28, 28)), stride=2))["text/html"])
-    assert [control["name"] for control in stored["controls"]] == ["mode"]
-    assert "stride 2" in stored["note"]
-    assert np.shape(looked_up(stored, {})["z"]) == (13, 13)
+def unpack(tables, n):
+    """Undo what a static page undoes: a number a character, a row a word, ! between tables."""
+    if not isinstance(tables, str):
+        return tables[n]
+    rows = tables.split("!")[n].split(" ")
+    return None if rows == [""] else [[ord(letter) - 80 for letter in row] for row in rows]
 
 
 class Markup(HTMLParser):
@@ -149,68 +70,95 @@ class Markup(HTMLParser):
             self.text.append(data)
 
 
-def test_the_html_is_light_and_stands_alone(monkeypatch):
-    html = bundle(static(monkeypatch))["text/html"]
+def test_the_page_carries_the_frames_that_the_package_computes(explorer):
+    html = bundle(explorer)["text/html"]
+    carried = state(html)
+    assert carried["settings"] == json.loads(json.dumps(explorer.settings))
+    seen = 0
+    for part in carried["parts"]:
+        names = [name for name, _ in part["by"]]
+        grid = np.stack(np.meshgrid(*(np.arange(len(v)) for _, v in part["by"]), indexing="ij"), -1)
+        for n, places in enumerate(grid.reshape(-1, len(names))):
+            values = [values[at] for (_, values), at in zip(part["by"], places, strict=True)]
+            frame = explorer.frame({**explorer.settings, **dict(zip(names, values, strict=True))})
+            for name, tables in part["of"].items():
+                stored = unpack(tables, n)
+                assert stored == json.loads(json.dumps(frame.get(name))), (name, values)
+                seen += 1
+    assert seen > 0
+
+
+def test_small_numbers_are_packed_and_others_are_not():
+    small = [[[1, -45], [175, 0]], [[3]], None]
+    packed = _display._pack(small)
+    assert isinstance(packed, str)
+    assert [unpack(packed, n) for n in range(3)] == small
+    for table in ([[176]], [[-46]], [[0.5]], [1, 2], "text", [[]], 3):
+        assert _display._pack([[[1]], table]) == [[[1]], table]
+
+
+def test_the_html_is_light_and_stands_alone(explorer):
+    html = bundle(explorer)["text/html"]
     assert len(html.encode()) <= 40_000
     assert len(gzip.compress(html.encode())) <= 12_000
-    assert "http" not in html
-    assert re.search(r"\b(import|fetch)\b\s*\(", html) is None
+    assert "http" not in html.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert re.search(r"\b(import|fetch|eval)\b\s*\(", html) is None
     assert [attrs.get("src") for tag, attrs in Markup(html).tags if tag == "script"] == [None, None]
 
 
-@pytest.mark.parametrize(
-    ("mode", "captions"),
-    [
-        ("forward", ["Input x", "Kernel w", "Output z"]),
-        ("backward", ["Input x", "Kernel w", "Incoming dz", "Gradient dx"]),
-    ],
-)
-def test_without_scripts_there_are_tables(monkeypatch, mode, captions):
-    markup = Markup(bundle(static(monkeypatch, mode=mode))["text/html"])
-    text = "".join(f" {part} " for part in markup.text)
-    assert f"kernel size 3, stride 1, padding 0, dilation 1, mode {mode}." in text
-    assert [part for part in markup.text if re.match("[A-Z][a-z]+ [a-z]+$", part)] == captions
-    cells = sum(tag == "td" for tag, _ in markup.tags)
-    assert cells == 36 + 9 + (16 if mode == "forward" else 16 + 36)
+def test_scripts_lose_comments_and_nothing_else(tmp_path, monkeypatch):
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "a.js").write_text(
+        '// a comment\n/** two\n * lines */\nconst a = { b: "x , y // z" };\n'
+        "  const c = `${ a } = b`; \nif (a - b > -c) {\n  d( [ 1, 2 ] );\n}\nlet e;\n"
+    )
+    (front / "a.css").write_text("/* c */\n.a, .b {\n  color: red;\n  margin: 0 -1px;\n}\n")
+    monkeypatch.setattr(_display, "files", lambda _: tmp_path)
+    assert _display.read_front("a.js") == (
+        'const a={b:"x , y // z"};const c=`${ a } = b`;if(a - b>-c){d([1,2]);}\nlet e;'
+    )
+    assert _display.read_front("a.css") == ".a,.b{color:red;margin:0 -1px}\n"
 
 
-def test_the_bundle_is_the_same_each_time_and_names_the_call(monkeypatch):
-    first, second = (bundle(static(monkeypatch, stride=2)) for _ in range(2))
+def test_without_scripts_there_are_tables(explorer):
+    markup = Markup(bundle(explorer)["text/html"])
+    captions = explorer.captions(explorer.settings)
+    frame = explorer.frame(explorer.settings)
+    assert captions
+    for name, caption in captions.items():
+        assert caption in markup.text
+        assert name in frame
+    numbers = sum(np.size(frame[name]) for name in captions)
+    assert sum(tag == "td" for tag, _ in markup.tags) == numbers
+    assert any(explorer.label in text for text in markup.text)
+
+
+def test_the_bundle_is_the_same_each_time_and_names_a_call_that_makes_it(explore, explorer):
+    first, second = bundle(explorer), bundle(explorer)
     assert first == second
-    call = "explore_conv(kernel_size=3, stride=2, padding=0, dilation=1, mode='forward')"
-    assert first["text/plain"] == call
+    name, arguments = re.fullmatch(r"(explore_\w+)\((.*)\)", first["text/plain"]).groups()
+    assert name == explore.__name__
+    again = explore(**eval(f"dict({arguments})"))  # noqa: S307
+    assert bundle(getattr(again, "_explorer", again)) == first
 
 
-BAD = [
-    ({"x": np.ones((2, 3, 4))}, ValueError, "x must have the axes (H, W)"),
-    ({"x": np.ones((0, 3))}, ValueError, "x must have 1 to 32 rows"),
-    ({"x": np.ones((33, 3))}, ValueError, "x must have 1 to 32 rows"),
-    ({"x": [[1.0, np.nan]]}, ValueError, "x must hold finite numbers, got nan"),
-    ({"x": [["a"]]}, TypeError, "x must hold"),
-    ({"x": [[1], [2, 3]]}, ValueError, "x must be an array of numbers"),
-    ({"x": np.ones((2, 9))}, ValueError, "kernel_size (3, 3)"),
-    ({"w": np.ones(3)}, ValueError, "w must have the axes (kh, kw)"),
-    ({"w": [[np.inf]]}, ValueError, "w must hold finite numbers, got inf"),
-    ({"w": np.ones((7, 2))}, ValueError, "kernel_size (7, 2)"),
-    ({"w": W, "kernel_size": 2}, ValueError, "kernel_size must be left out"),
-    ({"dz": np.ones((4, 3))}, ValueError, "dz must have at least the shape (4, 4)"),
-    ({"dz": np.ones(4)}, ValueError, "dz must have the axes (Ho, Wo)"),
-    ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1"),
-    ({"kernel_size": 6}, ValueError, "kernel_size must be at most 5"),
-    ({"stride": 4}, ValueError, "stride must be at most 3"),
-    ({"stride": 1.5}, TypeError, "stride must be made of integers"),
-    ({"padding": -1}, ValueError, "padding must be at least 0"),
-    ({"padding": 3}, ValueError, "padding must be at most 2"),
-    ({"dilation": 3}, ValueError, "dilation must be at most 2"),
-    ({"kernel_size": 5, "dilation": 2}, ValueError, "kernel_size (5, 5) with dilation 2"),
-    ({"mode": "sideways"}, ValueError, 'mode must be "forward" or "backward"'),
-]
+def test_every_argument_is_a_control_and_every_control_is_documented(explore, explorer):
+    arguments = inspect.signature(explore).parameters
+    controls = {control.name for control in explorer.controls}
+    assert controls - {"cell"} <= arguments
+    for name in arguments:
+        assert re.search(
+            rf"^    ([\w, ]*, )?{name}(, [\w, ]*)? : ", explore.__doc__, re.MULTILINE
+        ), name
+    for section in ("Returns", "Raises", "Notes", "Examples"):
+        assert f"    {section}\n    ---" in explore.__doc__
 
 
-@pytest.mark.parametrize(("arguments", "error", "message"), BAD, ids=lambda value: str(value)[:40])
-def test_bad_input_is_refused_by_name(arguments, error, message):
-    with pytest.raises(error, match=re.escape(message)):
-        explore_conv(**arguments)
+def test_every_label_is_a_text_of_its_own(explorer):
+    labels = [control.label for control in explorer.controls if hasattr(control, "label")]
+    assert len(set(labels)) == len(labels)
+    assert all(label[0].isupper() for label in labels)
 
 
 def test_the_package_does_not_load_its_widgets():
@@ -218,69 +166,149 @@ def test_the_package_does_not_load_its_widgets():
     subprocess.run([sys.executable, "-c", check], check=True)  # noqa: S603
 
 
+SLIDER = _controls.Slider("steps", "Steps", 0, 1, 0.25)
+CONTROLS = [
+    (SLIDER, 0.3, 0.3),
+    (SLIDER, 1.25, "steps must be at most 1, got 1.25"),
+    (SLIDER, -0.25, "steps must be at least 0"),
+    (SLIDER, "a", "steps must be a number, got 'a'"),
+    (_controls.Number("z", "Z", -2, 2), np.float32(1.5), 1.5),
+    (_controls.Number("z", "Z", -2, 2), 2.5, "z must be from -2 to 2, got 2.5"),
+    (_controls.Number("z", "Z"), np.nan, "z must be finite"),
+    (_controls.Number("z", "Z"), True, "z must be a number"),
+    (_controls.Table("a", "n", 3), (1, 2.5), [1, 2.5]),
+    (_controls.Table("a", "n", 3), np.arange(4), "a must have 1 to 3 entries, got shape (4,)"),
+    (_controls.Table("a", "n", 3), [], "a must have 1 to 3 entries"),
+    (_controls.Cell(), (1, np.int64(2)), [1, 2]),
+    (_controls.Cell(), 3, "cell must be a row and a column, got 3"),
+    (_controls.Cell(), "12", "cell must be a row and a column, got '12'"),
+    (_controls.Cell(), [1, -1], "cell must be at least 0"),
+    (_controls.Cell(), [1, 2, 3], "cell must be a row and a column"),
+]
+
+
+@pytest.mark.parametrize(("control", "value", "wanted"), CONTROLS, ids=lambda v: str(v)[:30])
+def test_controls_check_their_values(control, value, wanted):
+    if isinstance(wanted, str):
+        with pytest.raises((TypeError, ValueError), match=re.escape(wanted)):
+            control.check(value)
+    else:
+        assert control.check(value) == wanted
+
+
+def test_a_slider_lists_its_scale():
+    assert SLIDER.values() == [0, 0.25, 0.5, 0.75, 1]
+    assert _controls.Slider("n", "N", 1, 3).values() == [1, 2, 3]
+    assert _controls.Slider("n", "N", -0.3, 0.3, 0.1).values()[3] == 0
+
+
+def test_without_anywidget_there_is_the_page_form(explore, monkeypatch):
+    monkeypatch.setattr(_display, "find_spec", lambda _: None)
+    assert isinstance(explore(), _display.Explorer)
+
+
+def other(control, now):
+    """Another value that a control lets pass."""
+    if control.type == "table":
+        return (np.asarray(now, dtype=float) + 0.5).tolist()
+    if control.type == "cell":
+        return [0, 0] if now != [0, 0] else [0, 1]
+    if control.type == "number":
+        return now / 2 + 0.125
+    return next(value for value in control.values() if value != now)
+
+
 @live
 class TestLive:
-    def test_bundle_has_both_forms(self, monkeypatch):
-        data = bundle(explore_conv(padding=1))
+    def test_bundle_has_both_forms(self, explore, explorer):
+        data = bundle(explore())
         assert "model_id" in data["application/vnd.jupyter.widget-view+json"]
-        still = bundle(static(monkeypatch, padding=1))
+        still = bundle(explorer)
         assert {key: data[key] for key in still} == still
 
-    def test_the_frame_follows_the_settings(self):
-        widget = explore_conv()
-        seen = []
-        widget.observe(lambda change: seen.append(change["new"]["z"]), names="frame")
-        widget.stride = 2
-        widget.kernel_size = 2
-        x, w = np.array(widget.frame["x"]), np.array(widget.frame["w"])
-        z = conv2d(x[None, ..., None], w[..., None, None], stride=2)[0, ..., 0]
-        assert w.shape == (2, 2)
-        np.testing.assert_array_equal(widget.frame["z"], z)
-        assert [np.shape(table) for table in seen] == [(2, 2), (3, 3)]
-        assert "stride=2" in repr(widget)
-        assert state(bundle(widget)["text/html"])["stride"] == 2
+    def test_every_control_is_a_trait_and_the_frame_follows(self, explore, explorer):
+        for control in explorer.controls:
+            widget = explore()
+            assert widget.trait_metadata(control.name, "sync")
+            assert widget.traits()[control.name].help
+            before = getattr(widget, control.name)
+            seen = []
+            widget.observe(lambda change, seen=seen: seen.append(change["new"]), names=control.name)
+            value = other(control, before)
+            setattr(widget, control.name, value)
+            assert seen[:1] == [value]
+            wanted = explorer.frame(widget.settings())
+            assert widget.frame == wanted
+            assert json.loads(json.dumps(widget.frame, allow_nan=False)) is not None
 
+    def test_what_is_no_setting_is_refused_and_nothing_changes(self, explore, explorer):
+        from traitlets import TraitError
+
+        widget = explore()
+        before = widget.settings()
+        for control in explorer.controls:
+            for value in (None, "nonsense", [[np.nan]], 1e12, object()):
+                with pytest.raises(TraitError, match=control.name):
+                    setattr(widget, control.name, value)
+        assert widget.settings() == before
+
+    def test_plain_controls_can_be_linked(self, explore, explorer):
+        import ipywidgets
+
+        control = next(c for c in explorer.controls if isinstance(c, _controls.Slider))
+        widget = explore()
+        kind = ipywidgets.IntSlider if isinstance(control.step, int) else ipywidgets.FloatSlider
+        slider = kind(min=control.low, max=control.high, step=control.step)
+        ipywidgets.link((widget, control.name), (slider, "value"))
+        slider.value = other(control, getattr(widget, control.name))
+        assert getattr(widget, control.name) == slider.value
+        assert widget.frame == explorer.frame(widget.settings())
+
+    def test_repr_and_page_follow(self, explore, explorer):
+        widget = explore()
+        control = next(c for c in explorer.controls if isinstance(c, _controls.Slider))
+        value = other(control, getattr(widget, control.name))
+        setattr(widget, control.name, value)
+        assert f"{control.name}={value!r}" in repr(widget)
+        state = re.search(
+            r'<script type="application/json">(.*?)</script>', bundle(widget)["text/html"]
+        )
+        assert json.loads(state[1])["settings"][control.name] == value
+
+    def test_the_class_says_what_it_is(self, explore):
+        widget = explore()
+        assert type(widget).__doc__
+        assert type(widget).__name__.endswith("Widget")
+
+
+@live
+class TestLiveConv:
     def test_the_cell_stays_on_the_grid(self):
-        widget = explore_conv()
+        widget = widgets.explore_conv()
         widget.cell = (9, 2)
-        assert widget.cell == [3, 2]
+        assert widget.cell == [2, 2]
         widget.stride = 3
-        assert widget.cell == [1, 1]
+        assert widget.cell == [0, 1]
         widget.mode = "backward"
-        widget.cell = (5, -1)
-        assert widget.cell == [5, 0]
+        widget.cell = (5, 1)
+        assert widget.cell == [4, 1]
 
     def test_settings_that_do_not_fit_are_a_message_not_an_error(self):
-        widget = explore_conv(X)
-        widget.set_trait("dilation", 2)
+        widget = widgets.explore_conv()
+        widget.dilation = 2
         widget.kernel_size = 5
-        assert "covers 9 rows" in widget.frame["problem"]["forward"]
-        widget.dilation = 1
+        assert "covers 9 rows" in widget.frame["problem"]
+        widget.padding = 2
         assert "problem" not in widget.frame
 
-    def test_what_is_no_setting_is_refused(self):
+    def test_arrays_become_lists_and_own_kernels_fix_their_size(self):
         from traitlets import TraitError
 
-        widget = explore_conv()
-        for name, value in [
-            ("stride", 4),
-            ("padding", -1),
-            ("kernel_size", None),
-            ("dilation", "2"),
-            ("mode", "up"),
-            ("cell", [1]),
-        ]:
-            with pytest.raises(TraitError):
-                setattr(widget, name, value)
-        assert (widget.stride, widget.kernel_size, widget.mode) == (1, 3, "forward")
-
-    def test_the_readers_kernel_fixes_its_size(self):
-        from traitlets import TraitError
-
-        widget = explore_conv(X, W, DZ)
+        widget = widgets.explore_conv(np.ones((5, 8)), [[1, 2, 3], [4, 5, 6]], np.ones((9, 12)))
+        widget.x = np.eye(6)
+        assert widget.x == np.eye(6).tolist()
+        assert np.shape(widget.frame["z"]) == (5, 4)
         assert widget.kernel_size is None
         assert "kernel_size" not in [control["name"] for control in widget.controls]
-        with pytest.raises(TraitError, match=r"fixed by w, of shape \(2, 3\)"):
+        with pytest.raises(TraitError, match="kernel_size is fixed by the arrays given"):
             widget.kernel_size = 2
-        widget.padding = 2
-        assert np.shape(widget.frame["z"]) == (8, 10)
