@@ -33,6 +33,15 @@ def torch():
     return module
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What goes to a worker in one piece: a file; of the explorers' tests, those of one explorer."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        kind = parameters and parameters.params.get("kind")
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {kind or ''}"))
+
+
 def pytest_sessionfinish(session):
     """A worker hands its worst errors to the run."""
     if hasattr(session.config, "workeroutput"):

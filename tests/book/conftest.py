@@ -9,10 +9,9 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from browsing import DESKTOP, Opened
+from browsing import DESKTOP, ROOT, Opened, missing
 from filelock import FileLock
 from playwright.sync_api import (
     Browser,
@@ -21,7 +20,6 @@ from playwright.sync_api import (
 )
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
 # Every page the built book should have: the table of contents, and Sphinx's own.
 PAGES = sorted(f"{name}.html" for name in parse_toc_yaml(ROOT / "_toc.yml"))
 PAGES += ["genindex.html", "index.html", "search.html"]
@@ -37,13 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pages() -> list[str]:
     """Return the pages that the book should have."""
     return PAGES
-
-
-def missing(what: str) -> NoReturn:
-    """Skip where something optional is absent; in CI nothing is optional."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, which CI must have")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")

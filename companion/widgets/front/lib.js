@@ -57,7 +57,7 @@ function writeSum(formula, left, terms, result, equals = "=") {
 }
 
 /** "=" where every number is shown in full, else "≈". */
-const relation = (numbers) => (numbers.every((v) => Number.isInteger(v)) ? "=" : "≈");
+const relation = (numbers) => (numbers.every((v) => Number.isInteger(v) || Number(v.toPrecision(4)) === v) ? "=" : "≈");
 
 /** Makers of rarer inputs, where an explorer uses them: field.js. */
 const MORE_CONTROLS = {};
