@@ -16,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from browsing import ROOT, missing
-from exploring import KINDS, Driver, check_frame, still
+from exploring import KINDS, Driver, check_frame, shown, still
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Page
 
@@ -53,6 +53,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     (folder / "work").mkdir()
     nbformat.write(notebook, folder / "work" / "all.ipynb")
+    shutil.copy(ROOT / "book" / "conv.ipynb", folder / "work")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,3 +175,22 @@ def test_a_plain_control_is_linked(notebook: Page) -> None:
         arg=explorer.root.element_handle(),
     )
     assert "padding 1" in explorer.root.inner_text()
+
+
+def test_a_notebook_that_was_saved_and_not_run_shows_tables(lab: str, browser: Browser) -> None:
+    """A fresh clone's notebook is not trusted: no script of it runs before its cells do."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{lab}/lab/workspaces/unrun/tree/conv.ipynb?reset")
+        tables = page.locator(".jp-OutputArea .cx-fallback table")
+        tables.first.wait_for()
+        assert page.locator(".cx").count() == 0
+        explorer = still("conv")
+        captions = explorer.captions(explorer.settings)
+        assert tables.locator("caption").all_inner_texts() == list(captions.values())
+        for n, name in enumerate(captions):
+            numbers = [float(text) for text in tables.nth(n).locator("td").all_inner_texts()]
+            assert numbers == [shown(v) for v in np.ravel(explorer.frame(explorer.settings)[name])]
+        output = page.locator(".jp-OutputArea:has(.cx-fallback)").first.inner_text()
+        assert "{" not in output  # neither script nor style is shown as text
