@@ -67,6 +67,7 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
       field.remove();
       if (again) cell.focus();
       if (keep && good && typed !== value) onEdit([r, c], typed);
+      element.dispatchEvent(new Event("cx-typed", { bubbles: true }));
     };
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === "Escape") {

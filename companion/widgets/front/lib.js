@@ -125,8 +125,12 @@ function explore({ model, el }, { draw, point = () => {} }) {
       put(model, name, line ? values.with(r, line) : values.with(c, value));
     },
   };
+  let late = false;
   const redraw = () => {
     panel.update();
+    // A kernel's answer that comes while a number is being typed waits until it is.
+    late = pictures.querySelector(".cx-field") !== null;
+    if (late) return;
     const focused = pictures.contains(document.activeElement) && whereIs(document.activeElement);
     legend.textContent = "";
     formula.replaceChildren();
@@ -137,6 +141,7 @@ function explore({ model, el }, { draw, point = () => {} }) {
     else point(view);
     if (focused) view.shown[focused.name]?.focus?.(focused.cell);
   };
+  pictures.addEventListener("cx-typed", () => late && redraw());
   const repoint = () => {
     if (!view.frame.problem) point(view);
   };
