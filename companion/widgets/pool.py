@@ -159,7 +159,8 @@ class PoolExplorer(Explorer):
         if settings["mode"] != "forward":
             results = {"dy": "Incoming dy", "dx": "Gradient dx"}
         padded = ", padding written as 0" if settings["padding"] else ""
-        return {"x": f"Input x{padded}", "D": "Divisor D", **results}
+        divisor = {} if settings["pooling"] == "max" else {"D": "Divisor D"}
+        return {"x": f"Input x{padded}", **divisor, **results}
 
     def settle(self, settings: Settings, frame: Frame) -> Settings:
         """The settings with the cell on the table that is pointed at."""

@@ -125,7 +125,9 @@ function explore({ model, el }, { draw, point = () => {} }) {
       put(model, name, line ? values.with(r, line) : values.with(c, value));
     },
   };
+  let drawn;
   const redraw = () => {
+    drawn = view.frame;
     panel.update();
     const focused = pictures.contains(document.activeElement) && whereIs(document.activeElement);
     legend.textContent = "";
@@ -138,7 +140,8 @@ function explore({ model, el }, { draw, point = () => {} }) {
     if (focused) view.shown[focused.name]?.focus?.(focused.cell);
   };
   const repoint = () => {
-    if (!view.frame.problem) point(view);
+    // A frame that is not drawn yet points when it is.
+    if (view.frame === drawn && !drawn.problem) point(view);
   };
   const events = { cell: repoint, table: () => {}, slider: panel.update, number: panel.update };
   const heard = model.get("controls").map(({ type, name, view: only }) =>
