@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from companion.pool import (
     _counts,
@@ -118,8 +118,8 @@ class PoolExplorer(Explorer):
             return {**frame, "problem": problem}
         window = self.window(settings)
         Ho, Wo = window.out_size
-        x = np.asarray(settings["x"], dtype=float)[None, :, :, None]  # (1, H, W, 1)
-        dy = np.asarray(settings["dy"], dtype=float)[None, :Ho, :Wo, None]  # (1, Ho, Wo, 1)
+        x = np.asarray(settings["x"], dtype=np.float64)[None, :, :, None]  # (1, H, W, 1)
+        dy = np.asarray(settings["dy"], dtype=np.float64)[None, :Ho, :Wo, None]  # (1, Ho, Wo, 1)
         if settings["pooling"] == "max":
             y = max_pool2d(x, **geometry(settings))
             dx = max_pool2d_backward(dy, x, **geometry(settings))
@@ -259,7 +259,7 @@ def _refuse(explorer: PoolExplorer) -> None:
     )
 
 
-def _winners(x: FloatArray, window: Window) -> list[list[int]]:
+def _winners(x: NDArray[np.float64], window: Window) -> list[list[int]]:
     """Where each window's winner lies, as its place in the image in row-major order, (Ho, Wo)."""
     rows, columns = window.rows, window.columns
     sides = ((rows.low, rows.high), (columns.low, columns.high))
