@@ -134,7 +134,7 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
     /** Take the marks of the last pointing away. */
     clear() {
       for (const cell of cells.flat()) {
-        cell.classList.remove("cx-at", "cx-hit");
+        cell.classList.remove("cx-at", "cx-hit", "cx-near");
         delete cell.dataset.letter;
         if (cell.getAttribute("aria-selected") === "true") cell.setAttribute("aria-selected", "false");
       }

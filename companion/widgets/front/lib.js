@@ -125,12 +125,14 @@ function explore({ model, el }, { draw, point = () => {} }) {
       put(model, name, line ? values.with(r, line) : values.with(c, value));
     },
   };
+  let drawn;
   let late = false;
   const redraw = () => {
     panel.update();
     // A kernel's answer that comes while a number is being typed waits until it is.
     late = pictures.querySelector(".cx-field") !== null;
     if (late) return;
+    drawn = view.frame;
     const focused = pictures.contains(document.activeElement) && whereIs(document.activeElement);
     legend.textContent = "";
     formula.replaceChildren();
@@ -143,7 +145,8 @@ function explore({ model, el }, { draw, point = () => {} }) {
   };
   pictures.addEventListener("cx-typed", () => late && redraw());
   const repoint = () => {
-    if (!view.frame.problem) point(view);
+    // A frame that is not drawn yet points when it is.
+    if (view.frame === drawn && !drawn.problem) point(view);
   };
   const events = { cell: repoint, table: () => {}, slider: panel.update, number: panel.update };
   const heard = model.get("controls").map(({ type, name, view: only }) =>
