@@ -35,7 +35,7 @@ def torch():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What goes to a worker in one piece: a file; of the explorers' tests, those of one explorer."""
+    """One worker gets a whole file; of the explorers' tests, those of one explorer."""
     for item in items:
         parameters = getattr(item, "callspec", None)
         kind = parameters and parameters.params.get("kind")
