@@ -171,7 +171,12 @@ def read_front(name: str) -> str:
         return re.sub(r"(?<=[:,;{])\s+|;?\s+(?=[{}])", "", text)
     # Outside of texts, no script needs the spaces around these.
     parts = re.split(r"(\"[^\"\n]*\"|`[^`\n]*`)", text)
-    for pattern in (r"\s*([=,:?{(\[<>&|*;!])\s*", r" *([})\]]) *"):
+    spared = (
+        r"\s*([=,:?{(\[<>&|*;!])\s*",
+        r" *([})\]]) *",
+        r"(?<=[\w)\]]) ([+/-]) (?=[\w(\[])",
+    )
+    for pattern in spared:
         parts[::2] = [re.sub(pattern, r"\1", part) for part in parts[::2]]
     return "".join(parts)
 
