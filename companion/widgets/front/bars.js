@@ -25,10 +25,10 @@ function bars(name, caption, labels, values, { low, high, sum, ...others } = {})
   return picture;
 }
 
-/** A last row under a grid or bars: the sum of each column, as a text. */
+/** A foot for a grid or bars: the sum of each column, as a text. */
 function addSums({ node }, texts) {
   const cells = texts.map((text) => h("td", { class: "cx-sum" }, text));
-  node.querySelector("tbody").append(h("tr", {}, h("th", { scope: "row" }, "sum"), ...cells));
+  node.querySelector("table").append(h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "sum"), ...cells)));
 }
 
 /** The sum of numbers as a text; what rounding has left of zero is not worth its digits. */
