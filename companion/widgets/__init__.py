@@ -7,5 +7,6 @@ static page, or without the extra, the same front end shows what was computed wh
 from .conv import explore_conv
 from .dense import explore_dense
 from .pool import explore_pool
+from .softmax import explore_softmax
 
-__all__ = ["explore_conv", "explore_dense", "explore_pool"]
+__all__ = ["explore_conv", "explore_dense", "explore_pool", "explore_softmax"]

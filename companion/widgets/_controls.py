@@ -38,6 +38,11 @@ class Slider:
             number = in_range(self.name, value, low=self.low)
         if number > self.high:
             raise ValueError(f"{self.name} must be at most {self.high}, got {value!r}")
+        if isinstance(self.step, int) and (number - self.low) % self.step:
+            raise ValueError(
+                f"{self.name} must be from {self.low} to {self.high} in steps of {self.step}, "
+                f"got {value!r}"
+            )
         return number
 
     def values(self) -> list[float]:
@@ -120,6 +125,20 @@ class Table:
                 f"got {np.abs(array).max():g} in size"
             )
         return plain(array)
+
+
+@dataclass(frozen=True)
+class Row(Table):
+    """A row of numbers that the reader types, or moves by a slider for each.
+
+    The row alone holds the numbers. A slider shows the nearest value on its scale, from ``low`` to
+    ``high`` in steps; what is typed may lie between its steps or beyond its ends.
+    """
+
+    label: str = ""
+    low: float = -1
+    high: float = 1
+    step: float = 1
 
 
 @dataclass(frozen=True)

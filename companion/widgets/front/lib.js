@@ -13,8 +13,8 @@ function h(tag, attributes = {}, ...children) {
 // On each element that takes focus: else JupyterLab's shortcuts take its arrow keys.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
-/** A number as shown: integers in full, others to four digits, a true minus sign. */
-const show = (v) => String(Number.isInteger(v) ? v : Number(v.toPrecision(4))).replaceAll("-", "−");
+/** A number as shown: integers in full, others to four digits, a true minus sign; a text as it is. */
+const show = (v) => String(Number.isSafeInteger(v) || !v.toPrecision ? v : Number(v.toPrecision(4))).replaceAll("-", "−");
 const factor = (v) => (v < 0 ? `(${show(v)})` : show(v));
 const pair = ([r, c]) => `(${show(r)}, ${show(c)})`;
 const range = (n, from = 0) => Array.from({ length: n }, (_, i) => i + from);
@@ -122,7 +122,8 @@ function explore({ model, el }, { draw, point = () => {} }) {
     edit: (name) => ([r, c], value) => {
       const values = model.get(name);
       const line = Array.isArray(values[0]) ? values[r].with(c, value) : undefined;
-      put(model, name, line ? values.with(r, line) : values.with(c, value));
+      // A row lies in one row of a grid, or in one column of bars.
+      put(model, name, line ? values.with(r, line) : values.with(r + c, value));
     },
   };
   let drawn;
@@ -148,7 +149,7 @@ function explore({ model, el }, { draw, point = () => {} }) {
     // A frame that is not drawn yet points when it is.
     if (view.frame === drawn && !drawn.problem) point(view);
   };
-  const events = { cell: repoint, table: () => {}, slider: panel.update, number: panel.update };
+  const events = { cell: repoint, table: panel.update, slider: panel.update, number: panel.update };
   const heard = model.get("controls").map(({ type, name, view: only }) =>
     [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
   heard.push(["change:frame", redraw]);

@@ -36,7 +36,8 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
       changed.clear();
       const renew = moved.some(({ type, view }) => type !== "cell" && !view);
       if (renew) frame = undefined;
-      moved.forEach(({ name }) => fire(name));
+      // What only draws would do so twice, and point into pictures of the last frame.
+      moved.filter(({ type, view }) => !renew || (type !== "cell" && !view)).forEach(({ name }) => fire(name));
       if (renew) fire("frame");
       if (moved.length) share();
     },
