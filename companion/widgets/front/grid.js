@@ -15,9 +15,10 @@ const EDITABLE = "To change a number, click it, or press Enter on it.";
  * `values` is a table, or a row. `origin` is the index of its first row and column. The cells from
  * (0, 0) up to `size` can be reached by mouse, touch or arrow keys, if there is something to do:
  * with `onPoint` the one reached is pointed at; with `onEdit` a click on it, Enter or a digit opens
- * a field for a new value. The table is one tab stop. `rows` and `columns` are texts for the heads.
+ * a field for a new value. The table is one tab stop. `rows` and `columns` are texts for the heads,
+ * `called` the name of a cell for its field.
  */
-function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, columns } = {}) {
+function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, columns, called = (cell) => name + pair(cell) } = {}) {
   if (!Array.isArray(values[0])) values = [values];
   const [height, width] = shape(values);
   const [fromRow, fromColumn] = [origin].flat().length === 2 ? origin : [origin, origin];
@@ -55,8 +56,7 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
   function openField(cell, replace) {
     const [r, c] = whole(cell);
     const value = values[r - fromRow][c - fromColumn];
-    const label = `${name}${pair([r, c])}`;
-    const field = h("input", { type: "number", step: "any", min: -1e9, max: 1e9, required: "", class: "cx-field", value, "aria-label": label, ...OWN_KEYS });
+    const field = h("input", { type: "number", step: "any", min: -1e9, max: 1e9, required: "", class: "cx-field", value, "aria-label": called([r, c]), ...OWN_KEYS });
     let open = true;
     const close = (keep, again) => {
       if (!open) return;
