@@ -5,6 +5,7 @@ static page, or without the extra, the same front end shows what was computed wh
 """
 
 from .conv import explore_conv
+from .gradcheck import explore_gradcheck
 from .relu import explore_relu
 
-__all__ = ["explore_conv", "explore_relu"]
+__all__ = ["explore_conv", "explore_gradcheck", "explore_relu"]

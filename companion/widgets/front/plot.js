@@ -46,8 +46,11 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     if (!text || !places.length) return;
     const w = 7.5 * text.length;
     const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy]));
-    const covered = ([l, t]) => ink.filter(([a, b]) => a > l - 3 && a < l + w + 3 && b > t - 1 && b < t + 15).length +
-      (l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0);
+    const covered = ([l, t]) => {
+      let n = l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0;
+      for (const [a, b] of ink) if (a > l - 3 && a < l + w + 3 && b > t - 1 && b < t + 15) n += 1;
+      return n;
+    };
     const [l, t] = boxes.map((box) => [covered(box), box]).reduce((best, next) => (next[0] < best[0] ? next : best))[1];
     ink.push(...range(Math.ceil(w / 6)).flatMap((n) => [2, 7, 12].map((dy) => [l + 6 * n, t + dy])));
     texts.push(svg("text", { class: "cx-name", x: l, y: t + 11 }, text));
@@ -56,8 +59,10 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     const d = points.map(([a, b], i) => {
       if (b === null) return "";
       const [c, e] = points[i - 1] ?? [a, null];
-      if (e !== null) ink.push(...range(8).map((k) => [px(a + ((c - a) * k) / 8), py(b + ((e - b) * k) / 8)]));
-      return `${e === null ? "M" : "L"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`;
+      const [dx, dy] = e === null ? [0, 0] : [px(c) - px(a), py(e) - py(b)];
+      const steps = Math.ceil(Math.hypot(dx, dy) / 7);
+      ink.push([px(a), py(b)], ...range(steps, 1).map((k) => [px(a) + (dx * k) / steps, py(b) + (dy * k) / steps]));
+      return `${e === null ? "M" : "L"}${px(a).toFixed(1)} ${py(b).toFixed(1)}h0`;
     });
     picture.append(svg("path", { class: `cx-line cx-line-${n}${thin ? " cx-thin" : ""}`, d: d.join(""), "stroke-dasharray": dash, "data-line": label }));
   });
@@ -65,8 +70,11 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     picture.append(svg("circle", { class: `cx-dot${hollow ? " cx-hollow" : ""}`, cx: px(a), cy: py(b), r: hollow ? 3.5 : 5 }));
     write(label, [[px(a), py(b)]]);
   }
-  for (const { label, points, at } of lines)
-    write(label, (at === undefined ? points.toReversed() : [points[at]]).filter(([, b]) => b !== null).map(([a, b]) => [px(a), py(b)]));
+  for (const { label, points, at } of lines) {
+    const there = (at === undefined ? points.toReversed() : [points[at]]).filter(([, b]) => b !== null);
+    const few = Math.ceil(there.length / 8);
+    write(label, there.filter((_, i) => i % few === 0).map(([a, b]) => [px(a), py(b)]));
+  }
   picture.append(...texts);
   return { node: h("div", { class: "cx-plotted" }, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), picture) };
 }
