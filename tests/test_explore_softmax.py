@@ -195,7 +195,7 @@ def test_the_row_is_copied():
         ({"right_class": 1.5}, TypeError, "right_class must be"),
         ({"shift": 1020}, ValueError, "shift must be at most 1000"),
         ({"shift": -1020}, ValueError, "shift must be at least -1000"),
-        ({"shift": 709}, ValueError, "shift must be from -1000 to 1000 in steps of 20, got 709"),
+        ({"shift": 709}, ValueError, "shift must go in steps of 20 from -1000, got 709"),
         ({"shift": 0.5}, TypeError, "shift must be"),
         ({"mode": "softmax"}, ValueError, 'mode must be "forward" or "jacobian"'),
     ],

@@ -168,7 +168,8 @@ def test_the_package_does_not_load_its_widgets():
 
 SLIDER = _controls.Slider("steps", "Steps", 0, 1, 0.25)
 CONTROLS = [
-    (SLIDER, 0.3, 0.3),
+    (SLIDER, 0.75, 0.75),
+    (SLIDER, 0.3, "steps must go in steps of 0.25 from 0, got 0.3"),
     (SLIDER, 1.25, "steps must be at most 1, got 1.25"),
     (SLIDER, -0.25, "steps must be at least 0"),
     (SLIDER, "a", "steps must be a number, got 'a'"),

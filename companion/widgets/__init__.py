@@ -6,7 +6,16 @@ static page, or without the extra, the same front end shows what was computed wh
 
 from .conv import explore_conv
 from .dense import explore_dense
+from .gradcheck import explore_gradcheck
 from .pool import explore_pool
+from .relu import explore_relu
 from .softmax import explore_softmax
 
-__all__ = ["explore_conv", "explore_dense", "explore_pool", "explore_softmax"]
+__all__ = [
+    "explore_conv",
+    "explore_dense",
+    "explore_gradcheck",
+    "explore_pool",
+    "explore_relu",
+    "explore_softmax",
+]

@@ -38,12 +38,12 @@ class Slider:
             number = in_range(self.name, value, low=self.low)
         if number > self.high:
             raise ValueError(f"{self.name} must be at most {self.high}, got {value!r}")
-        if isinstance(self.step, int) and (number - self.low) % self.step:
+        nearest = self.values()[round((number - self.low) / self.step)]
+        if abs(nearest - number) > 1e-9:
             raise ValueError(
-                f"{self.name} must be from {self.low} to {self.high} in steps of {self.step}, "
-                f"got {value!r}"
+                f"{self.name} must go in steps of {self.step} from {self.low}, got {value!r}"
             )
-        return number
+        return nearest
 
     def values(self) -> list[float]:
         """Every value on the scale."""

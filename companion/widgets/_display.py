@@ -220,10 +220,14 @@ def _json(state: Any) -> str:
 def _table(caption: str, values: list[Any]) -> str:
     rows = values if isinstance(values[0], list) else [values]
     body = "".join(
-        "<tr>" + "".join(f"<td>{value:.4g}</td>" for value in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>" for row in rows
     )
     head = f"<caption>{html.escape(caption)}</caption>"
     return f'<table class="cx-table">{head}<tbody>{body}</tbody></table>'
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def typed(controls: Iterable[Control]) -> tuple[str, ...]:

@@ -9,13 +9,16 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 /** "10⁻⁵", for the ticks of a logarithmic axis. */
-const power = (n) => "10" + String(n).replace(/./g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]));
+const power = (n) => "10" + String(n).replace(/./g, (d) => ({ "-": "⁻", ".": "·" })[d] ?? "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
+
+/** Where a label may lie beside a place, as shares of its width and in pixels of its height. */
+const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24, 0], [-0.5, 8, 0], [0, 5, 6], [-1, 5, -6]];
 
 /**
- * An axis is { low, high, label, ticks: [[value, text], ...] }. A line is { label, points: [[x, y],
- * ...], dash, at }: `dash` as in SVG, so that lines differ not only in colour; the label stands
- * at point number `at`, the last if it is left out. A null y breaks the line. A dot is
- * { x, y, label }. `words` says in a sentence what there is to see.
+ * An axis is { low, high, label, ticks: [[value, text], ...] }; the tick "0" is drawn stronger. A line
+ * is { label, points: [[x, y], ...], dash, thin, at }: `dash` as in SVG, so that lines differ not
+ * only in colour; the label stands where it covers least, or at point number `at`. A null y breaks the
+ * line. A dot is { x, y, label, hollow }. `words` says in a sentence what there is to see.
  */
 function plot(name, caption, { x, y, lines, dots = [], words, width = 380, height = 230 }) {
   const [left, right, top, bottom] = [44, width - 12, 10, height - 36];
@@ -24,28 +27,54 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
   const [px, py] = [scale(x, left, right), scale(y, bottom, top)];
   const picture = svg("svg", {
     viewBox: `0 0 ${width} ${height}`, class: "cx-plot", role: "img", "data-plot": name, "aria-label": `${caption}. ${words}` });
-  for (const [v, text] of x.ticks)
-    picture.append(
-      svg("line", { class: "cx-tick", x1: px(v), x2: px(v), y1: top, y2: bottom }),
-      svg("text", { x: px(v), y: bottom + 14, "text-anchor": "middle" }, text));
-  for (const [v, text] of y.ticks)
-    picture.append(
-      svg("line", { class: "cx-tick", x1: left, x2: right, y1: py(v), y2: py(v) }),
-      svg("text", { x: left - 4, y: py(v) + 4, "text-anchor": "end" }, text));
-  picture.append(svg("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, x.label));
-  lines.forEach(({ label, points, dash = "", at = points.length - 1 }, n) => {
-    const d = points.map(([a, b], i) => b === null ? "" : `${i && points[i - 1][1] !== null ? "L" : "M"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`);
-    picture.append(svg("path", { class: `cx-line cx-line-${n}`, d: d.join(""), "stroke-dasharray": dash, "data-line": label }));
-    if (label) {
-      const end = px(points[at][0]) > (left + right) / 2;
-      picture.append(svg("text", { class: "cx-name", x: px(points[at][0]) + (end ? -4 : 4), y: py(points[at][1]) - 6, "text-anchor": end ? "end" : "start" }, label));
-    }
-  });
-  for (const { x: a, y: b, label } of dots) {
-    const end = px(a) > (left + right) / 2;
-    picture.append(
-      svg("circle", { class: "cx-dot", cx: px(a), cy: py(b), r: 5 }),
-      svg("text", { class: "cx-name", x: px(a) + (end ? -9 : 9), y: py(b) + 4, "text-anchor": end ? "end" : "start" }, label ?? ""));
+  const tick = (text, x1, x2, y1, y2) =>
+    picture.append(svg("line", { class: text === "0" ? "cx-tick cx-origin" : "cx-tick", x1, x2, y1, y2 }));
+  for (const [v, text] of x.ticks) {
+    tick(text, px(v), px(v), top, bottom);
+    picture.append(svg("text", { x: px(v), y: bottom + 14, "text-anchor": "middle" }, text));
   }
+  for (const [v, text] of y.ticks) {
+    tick(text, left, right, py(v), py(v));
+    picture.append(svg("text", { x: left - 4, y: py(v) + 4, "text-anchor": "end" }, text));
+  }
+  picture.append(svg("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, x.label));
+
+  // Labels keep clear of the ink.
+  const ink = dots.map(({ x: a, y: b }) => [px(a), py(b)]);
+  const texts = [];
+  const write = (text, places) => {
+    if (!text || !places.length) return;
+    const w = 7.5 * text.length;
+    const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy]));
+    const covered = ([l, t]) => {
+      let n = l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0;
+      for (const [a, b] of ink) if (a > l - 3 && a < l + w + 3 && b > t - 1 && b < t + 15) n += 1;
+      return n;
+    };
+    const [l, t] = boxes.map((box) => [covered(box), box]).reduce((best, next) => (next[0] < best[0] ? next : best))[1];
+    ink.push(...range(Math.ceil(w / 6)).flatMap((n) => [2, 7, 12].map((dy) => [l + 6 * n, t + dy])));
+    texts.push(svg("text", { class: "cx-name", x: l, y: t + 11 }, text));
+  };
+  lines.forEach(({ label, points, dash = "", thin }, n) => {
+    const d = points.map(([a, b], i) => {
+      if (b === null) return "";
+      const [c, e] = points[i - 1] ?? [a, null];
+      const [dx, dy] = e === null ? [0, 0] : [px(c) - px(a), py(e) - py(b)];
+      const steps = Math.ceil(Math.hypot(dx, dy) / 7);
+      ink.push([px(a), py(b)], ...range(steps, 1).map((k) => [px(a) + (dx * k) / steps, py(b) + (dy * k) / steps]));
+      return `${e === null ? "M" : "L"}${px(a).toFixed(1)} ${py(b).toFixed(1)}h0`;
+    });
+    picture.append(svg("path", { class: `cx-line cx-line-${n}${thin ? " cx-thin" : ""}`, d: d.join(""), "stroke-dasharray": dash, "data-line": label }));
+  });
+  for (const { x: a, y: b, label, hollow } of dots) {
+    picture.append(svg("circle", { class: `cx-dot${hollow ? " cx-hollow" : ""}`, cx: px(a), cy: py(b), r: hollow ? 3.5 : 5 }));
+    write(label, [[px(a), py(b)]]);
+  }
+  for (const { label, points, at } of lines) {
+    const there = (at === undefined ? points.toReversed() : [points[at]]).filter(([, b]) => b !== null);
+    const few = Math.ceil(there.length / 8);
+    write(label, there.filter((_, i) => i % few === 0).map(([a, b]) => [px(a), py(b)]));
+  }
+  picture.append(...texts);
   return { node: h("div", { class: "cx-plotted" }, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), picture) };
 }
