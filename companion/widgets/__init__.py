@@ -5,5 +5,6 @@ static page, or without the extra, the same front end shows what was computed wh
 """
 
 from .conv import explore_conv
+from .im2col import explore_im2col
 
-__all__ = ["explore_conv"]
+__all__ = ["explore_conv", "explore_im2col"]
