@@ -128,7 +128,7 @@ def test_the_examples_tell_places_apart():
         assert np.unique(shown, axis=axis).shape[axis] == shown.shape[axis]
 
 
-def test_the_page_stores_every_setting_with_this_dilation():
+def test_the_page_stores_the_sums_of_every_setting_with_this_dilation():
     for dilation in (1, 2):
         explorer = still(dilation=dilation, kh=2)
         (part,) = explorer.parts(explorer.settings)
@@ -141,9 +141,7 @@ def test_the_page_stores_every_setting_with_this_dilation():
         }
         for values, stored in zip(itertools.product(*part.by.values()), part.of, strict=True):
             frame = moved(explorer, **dict(zip(part.by, values, strict=True)))
-            assert stored == {
-                name: frame[name] for name in ("patches", "counts", "dx") if name in frame
-            }
+            assert stored == {name: frame[name] for name in ("counts", "dx") if name in frame}
             assert bool(stored) == ("problem" not in frame)
 
 
@@ -154,7 +152,7 @@ def test_a_large_image_is_stored_for_one_setting():
         name: [explorer.settings[name]] for name in NAMES
     }
     assert len(part.of) == 1
-    assert np.shape(part.of[0]["patches"]) == (4, 6)
+    assert np.shape(part.of[0]["dx"]) == (5, 5)
 
 
 def test_a_matrix_that_is_too_small_for_a_setting_is_said():

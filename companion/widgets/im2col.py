@@ -105,16 +105,19 @@ class Im2colExplorer(Explorer):
         }
 
     def parts(self, settings: Settings) -> list[Part]:
-        """Frames of all settings with this dilation, or of this one where all would be heavy."""
+        """The sums of all settings with this dilation, or of this one where all would be heavy.
+
+        The copies are left to the page.
+        """
         sliders = [*KERNEL, *GEOMETRY]
 
-        def results(settings: Settings) -> Frame:
+        def sums(settings: Settings) -> Frame:
             frame = self.frame(settings)
-            return {name: frame[name] for name in ("patches", "counts", "dx") if name in frame}
+            return {name: frame[name] for name in ("counts", "dx") if name in frame}
 
         if np.size(settings["x"]) > STORED:
-            return [tabulate([], settings, results, also=[slider.name for slider in sliders])]
-        return [tabulate(sliders[:-1], settings, results, also=[DILATION.name])]
+            return [tabulate([], settings, sums, also=[slider.name for slider in sliders])]
+        return [tabulate(sliders[:-1], settings, sums, also=[DILATION.name])]
 
     def captions(self, settings: Settings) -> dict[str, str]:
         """The grids of the first view."""
@@ -161,14 +164,14 @@ def explore_im2col(
         To begin with; the reader moves them all.
     mode : {"patch", "tap", "counts", "col2im"}
         What to show first: a row of the matrix, which is the patch of one output; a column, which
-        is what one kernel entry meets; all copies of a pixel; or what :func:`companion.col2im`
-        adds back to a pixel.
+        is what one kernel entry meets; all copies of a pixel; or what
+        :func:`~companion.im2col.col2im` adds back to a pixel.
 
     Returns
     -------
     LiveExplorer or Im2colExplorer
-        A live widget where anywidget is installed, else the same thing as HTML, with the numbers
-        of all settings inside. Every argument is a trait of the widget, and so are ``cell``, the
+        A live widget where anywidget is installed, else the same thing as HTML, with the sums of
+        all settings inside. Every argument is a trait of the widget, and so are ``cell``, the
         entry of the matrix or (modes ``"counts"`` and ``"col2im"``) the pixel pointed at, and
         ``frame``, the tables shown.
 

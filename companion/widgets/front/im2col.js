@@ -16,23 +16,22 @@ const byEntry = (mode) => mode === "patch" || mode === "tap";
 /** The row or column of the image that output i reads through kernel entry u. */
 const place = ({ stride: s, padding: p, dilation: d }, i, u) => s * i + d * u - p;
 
-/** im2col-patches: for row m and column t, the output, the kernel entry, and the pixel copied. */
-function entryAt(frame, [m, t]) {
-  const [Wo, kw] = [frame.out[1], frame.kernel[1]];
-  const [i, j, u, v] = [Math.floor(m / Wo), m % Wo, Math.floor(t / kw), t % kw];
-  return { ij: [i, j], uv: [u, v], pixel: [place(frame, i, u), place(frame, j, v)] };
-}
+/**
+ * im2col-patches: all entries of the matrix, row by row: `at` is row m and column t, `ij` the output,
+ * `uv` the kernel entry, and `pixel` the place copied.
+ */
+const entriesOf = (frame) => {
+  const { kernel: [kh, kw], out: [Ho, Wo] } = frame;
+  return table(Ho * Wo, kh * kw, (m, t) => {
+    const [i, j, u, v] = [Math.floor(m / Wo), m % Wo, Math.floor(t / kw), t % kw];
+    return { at: [m, t], ij: [i, j], uv: [u, v], pixel: [place(frame, i, u), place(frame, j, v)] };
+  }).flat();
+};
 
-/** The entries [m, t] of the matrix that pass a test, row by row. */
-const entries = ({ kernel: [kh, kw], out: [Ho, Wo] }, test) =>
-  table(Ho * Wo, kh * kw, (m, t) => [m, t]).flat().filter(test);
-
-/** im2col-back: the entries that were copied from a pixel. */
-const copiesOf = (frame, pixel) => entries(frame, (at) => String(entryAt(frame, at).pixel) === String(pixel));
-
-/** Along one axis, where the bracket of im2col-back holds: pairs of an output and a kernel entry. */
-const pairsOf = (frame, axis, h) =>
-  table(frame.out[axis], frame.kernel[axis], (i, u) => [i, u]).flat().filter(([i, u]) => place(frame, i, u) === h);
+/** The entries that were copied from a pixel. */
+const copiesOf = (frame, [h, q]) => entriesOf(frame).filter(({ pixel }) => pixel[0] === h && pixel[1] === q);
+const entryAt = (frame, [m, t]) => entriesOf(frame)[m * frame.cols[0].length + t];
+const isInside = ({ dx }, [h, q]) => dx[h]?.[q] !== undefined;
 
 /** The frame of settings that Python has not stored. */
 function compute({ x, cols, kh, kw, stride, padding, dilation }) {
@@ -49,49 +48,50 @@ function compute({ x, cols, kh, kw, stride, padding, dilation }) {
   if (matrix.some((n, axis) => n > shape(cols)[axis]))
     return { problem: `These settings give a matrix of shape ${pair(matrix)}; cols is smaller.` };
 
-  const frame = { stride, padding, dilation, kernel, out };
-  const read = ([h, q]) => x[h]?.[q] ?? 0;
-  const back = (value) => table(...size, (h, q) => total(copiesOf(frame, [h, q]).map(value)));
-  return {
-    ...frame,
-    x: table(...there, (r, c) => read([r - padding, c - padding])),
-    patches: table(...matrix, (m, t) => read(entryAt(frame, [m, t]).pixel)),
-    counts: back(() => 1),
-    cols: table(...matrix, (m, t) => cols[m][t]),
-    dx: back(([m, t]) => cols[m][t]),
-  };
+  const [zeros, counts, dx] = [matrix, size, size].map((shape) => table(...shape, () => 0));
+  const frame = { stride, padding, dilation, kernel, out, patches: zeros, counts, dx };
+  for (const { at: [m, t], pixel: [h, q] } of entriesOf(frame).filter(({ pixel }) => isInside(frame, pixel))) {
+    // im2col-patches
+    frame.patches[m][t] = x[h][q];
+    // im2col-back
+    dx[h][q] += cols[m][t];
+    counts[h][q] += 1;
+  }
+  frame.x = table(...there, (r, c) => x[r - padding]?.[c - padding] ?? 0);
+  return { ...frame, cols: table(...matrix, (m, t) => cols[m][t]) };
 }
 
 function render(context) {
   const PADDING = "Dashed: padding, always 0.";
-  const isInside = ({ dx }, pixel) => String(clamp(pixel, shape(dx))) === String(pixel);
   const nameOf = (name, { ij, uv }) => `${name}[${pair(ij)}, ${pair(uv)}]`;
   const heads = (size) => table(...size, (a, b) => `(${a},${b})`).flat();
+  const write = (formula, lines) => formula.replaceChildren(...lines.map((line) => h("p", {}, line)));
 
   function draw({ frame, get, onPoint, edit, legend }) {
     const mode = get("mode");
     const { padding: p, kernel, out, counts } = frame;
     const size = shape(counts);
-    const sizes = Object.fromEntries(["dx", "cols"].map((name) => [name, shape(frame[name]).join(" × ")]));
+    const image = size.join(" × ");
+    const matrix = `${shape(frame.cols).join(" × ")}: rows (i, j), columns (u, v)`;
     const captions = {
-      x: `Image x, ${sizes.dx}` + (p ? `, padding ${p}` : ""),
-      counts: `Copies of each pixel, ${sizes.dx}`,
-      dx: `Gradient dx, ${sizes.dx}`,
-      patches: `Patches X, ${sizes.cols}: rows (i, j), columns (u, v)`,
-      cols: `Gradient dX, ${sizes.cols}: rows (i, j), columns (u, v)`,
+      x: `Image x, ${image}` + (p ? `, padding ${p}` : ""),
+      counts: `Copies of each pixel, ${image}`,
+      dx: `Gradient dx, ${image}`,
+      patches: `Patches X, ${matrix}`,
+      cols: `Gradient dX, ${matrix}`,
     };
-    const uvOf = (at) => entryAt(frame, at).uv;
-    /** The copy of a pixel that keeps the window held at the same entry, or the nearest one. */
-    const held = (pixel) => {
-      const [u, v] = uvOf(clamp(get("cell"), shape(frame.cols)));
-      const far = (at) => Math.abs(uvOf(at)[0] - u) + Math.abs(uvOf(at)[1] - v);
-      return copiesOf(frame, pixel).sort((a, b) => far(a) - far(b))[0];
+    /** From a pixel to its copy that keeps the window held at the same entry, or the nearest one. */
+    const toCopy = (pixel) => {
+      const [u, v] = entryAt(frame, clamp(get("cell"), shape(frame.cols))).uv;
+      const far = ({ uv }) => Math.abs(uv[0] - u) + Math.abs(uv[1] - v);
+      const [nearest] = copiesOf(frame, pixel).sort((a, b) => far(a) - far(b));
+      if (nearest) onPoint(nearest.at);
     };
-    const to = (cell) => cell && onPoint(cell);
-    const pixelOf = (at) => [entryAt(frame, at).pixel].find((pixel) => isInside(frame, pixel));
-    const [onPixel, onEntry] = byEntry(mode)
-      ? [(pixel) => to(held(pixel)), onPoint]
-      : [onPoint, (at) => to(pixelOf(at))];
+    const toPixel = (at) => {
+      const { pixel } = entryAt(frame, at);
+      if (isInside(frame, pixel)) onPoint(pixel);
+    };
+    const [onPixel, onEntry] = byEntry(mode) ? [toCopy, onPoint] : [onPoint, toPixel];
     const shown = Object.fromEntries(TABLES[mode].map((name) => [name, grid(name, captions[name], frame[name], {
       onEdit: (name === "x" || name === "cols") && edit(name),
       ...(PIXELS.includes(name)
@@ -104,13 +104,13 @@ function render(context) {
       shown[name]?.mark(cell, css);
       if (shown[name]) said.add(text);
     });
-    const cells = (name, from) => table(...shape(frame[name]), (r, c) => [r - from, c - from]).flat();
-    for (const name of PIXELS)
-      mark(name, cells("dx", 0).filter(([h, q]) => !counts[h][q]), "cx-unread", "Hatched: in no window, copied nowhere.");
-    const copied = entries(frame, (at) => !pixelOf(at));
-    mark("x", cells("x", p).filter((cell) => !isInside(frame, cell)), "cx-padding", PADDING);
-    mark("patches", copied, "cx-padding", PADDING);
-    mark("cols", copied, "cx-padding", "Dashed: gradient of the padding, added to no pixel.");
+    const cells = table(...shape(frame.x), (r, c) => [r - p, c - p]).flat();
+    const unread = cells.filter(([h, q]) => counts[h]?.[q] === 0);
+    for (const name of PIXELS) mark(name, unread, "cx-unread", "Hatched: in no window, copied nowhere.");
+    const outside = entriesOf(frame).filter(({ pixel }) => !isInside(frame, pixel)).map(({ at }) => at);
+    mark("x", cells.filter((cell) => !isInside(frame, cell)), "cx-padding", PADDING);
+    mark("patches", outside, "cx-padding", PADDING);
+    mark("cols", outside, "cx-padding", "Dashed: gradient of the padding, added to no pixel.");
     if (byEntry(mode)) said.add("Same letter: a number and its copy.");
     legend.textContent = [...said, EDITABLE].join(" ");
     return shown;
@@ -125,73 +125,72 @@ function render(context) {
   /** An entry of the matrix and its pixel, and with them all of its row or of its column. */
   function pointAtEntry({ frame, get, shown, status, formula }) {
     const axis = get("mode") === "patch" ? 0 : 1;
-    const at = clamp(get("cell"), shape(frame.patches));
-    const { patches, kernel, out, stride, padding, dilation } = frame;
-    const entry = entryAt(frame, at);
+    const [m, t] = clamp(get("cell"), shape(frame.patches));
+    const entry = entryAt(frame, [m, t]);
     const { ij, uv, pixel } = entry;
-    const line = entries(frame, (other) => other[axis] === at[axis]);
+    const line = entriesOf(frame).filter(({ at }) => at[axis] === entry.at[axis]);
     line.forEach((other, n) => {
       const letter = letters(line.length)[n];
-      shown.patches.mark(other, "cx-hit", letter);
-      shown.x.mark(entryAt(frame, other).pixel, "cx-hit", letter);
+      shown.patches.mark(other.at, "cx-hit", letter);
+      shown.x.mark(other.pixel, "cx-hit", letter);
     });
-    shown.patches.select(at);
     const inside = isInside(frame, pixel);
+    shown.patches.select(entry.at);
     if (inside) shown.x.select(pixel);
     else shown.x.mark(pixel, "cx-at");
 
-    const [m, t] = at;
-    const value = patches[m][t];
-    const result = `${relation([value])} ${show(value)}`;
-    const where = (name, [i, u], n) =>
+    const { patches, kernel, out, stride, padding, dilation } = frame;
+    const result = `${relation([patches[m][t]])} ${show(patches[m][t])}`;
+    const where = (n, name, i, u) =>
       `${name} = s ${i} + d ${u} − p = ${stride} × ${ij[n]} + ${dilation} × ${uv[n]} − ${padding} = ${show(pixel[n])}`;
-    formula.replaceChildren(...[
+    write(formula, [
       `m = (n Ho + i) Wo + j = (0 × ${out[0]} + ${ij[0]}) × ${out[1]} + ${ij[1]} = ${m}`,
       `t = (u kw + v) C + c = (${uv[0]} × ${kernel[1]} + ${uv[1]}) × 1 + 0 = ${t}`,
-      where("h", "iu", 0),
-      where("q", "jv", 1),
+      where(0, "h", "i", "u"),
+      where(1, "q", "j", "v"),
       h("strong", {}, `X[${m}, ${t}] = x${pair(pixel)} ${result}`),
-    ].map((line) => h("p", {}, line)));
-
-    const read = [0, 1].map((n) => range((axis ? out : kernel)[n]).map((k) =>
-      show(axis ? place(frame, k, uv[n]) : place(frame, ij[n], k))).join(", "));
-    const copied = `${nameOf("X", entry)} ${result}, copied from ${inside ? "" : "the padding at "}x${pair(pixel)}.`;
+    ]);
+    const [rows, columns] = [0, 1].map((n) => [...new Set(line.map(({ pixel }) => show(pixel[n])))].join(", "));
     const why = axis ? `Its column is what kernel entry ${pair(uv)} meets` : `Its row is the patch of output ${pair(ij)}`;
-    say(status, `${copied} ${why}: rows ${read[0]} and columns ${read[1]} of the image.`);
+    say(status, `${nameOf("X", entry)} ${result}, copied from ${inside ? "" : "the padding at "}x${pair(pixel)}. ` +
+      `${why}: rows ${rows} and columns ${columns} of the image.`);
   }
 
   /** A pixel and all its copies: how many they are, or the sum of the gradients there. */
   function pointAtPixel({ frame, get, shown, status, formula }) {
     const back = get("mode") === "col2im";
     const pixel = clamp(get("cell"), shape(frame.dx));
-    const [h0, q0] = pixel;
     const copies = copiesOf(frame, pixel);
     for (const name of PIXELS) shown[name]?.select(pixel);
-    for (const at of copies) shown[back ? "cols" : "patches"].mark(at, "cx-hit");
+    for (const { at } of copies) shown[back ? "cols" : "patches"].mark(at, "cx-hit");
 
-    const count = frame.counts[h0][q0];
-    const many = `${count} ${count === 1 ? "copy" : "copies"}`;
-    const found = pixel.map((at, axis) => pairsOf(frame, axis, at));
-    const [down, across] = found.map((pairs) => pairs.length);
-    const why = pixel.map((at, axis) => {
-      if (found[axis].length) return "";
-      const past = at > place(frame, frame.out[axis] - 1, frame.kernel[axis] - 1);
-      return ` ${["Row", "Column"][axis]} ${at} lies ${past ? "past the last window" : "between what the windows read"}.`;
+    const many = `${copies.length} ${copies.length === 1 ? "copy" : "copies"}`;
+    // Along each axis, where the bracket of im2col-back holds: pairs of an output and a kernel entry.
+    const { out, kernel } = frame;
+    const held = pixel.map((at, n) =>
+      table(out[n], kernel[n], (i, u) => [i, u]).flat().filter(([i, u]) => place(frame, i, u) === at));
+    const why = pixel.map((at, n) => {
+      if (held[n].length) return "";
+      const past = at > place(frame, out[n] - 1, kernel[n] - 1);
+      return ` ${["Row", "Column"][n]} ${at} lies ${past ? "past the last window" : "between what the windows read"}.`;
     }).join("");
     if (back) {
-      const value = frame.dx[h0][q0];
-      const values = copies.map(([m, t]) => frame.cols[m][t]);
+      const value = frame.dx[pixel[0]][pixel[1]];
+      const values = copies.map(({ at: [m, t] }) => frame.cols[m][t]);
       const equals = relation([value, ...values]);
-      writeSum(formula, `dx${pair(pixel)}`,
-        copies.map((at, n) => [nameOf("dX", entryAt(frame, at)), factor(values[n])]), value, equals);
-      const sum = count ? ` It adds up the gradients of ${many}.` : " It has no copy.";
-      say(status, `dx${pair(pixel)} ${equals} ${show(value)}.${sum}${why}`);
+      writeSum(formula, `dx${pair(pixel)}`, copies.map((each, n) => [nameOf("dX", each), factor(values[n])]), value, equals);
+      const sum = copies.length ? `It adds up the gradients of ${many}.` : "It has no copy.";
+      say(status, `dx${pair(pixel)} ${equals} ${show(value)}. ${sum}${why}`);
     } else {
-      const lines = found.map((pairs, n) => `${["h", "q"][n]} = ${pixel[n]}: ` +
-        (pairs.length ? `${["(i, u)", "(j, v)"][n]} = ${pairs.map(pair).join(" or ")}` : "no window"));
-      const product = h("strong", {}, `copies of x${pair(pixel)} = ${down} × ${across} = ${count}`);
-      formula.replaceChildren(...[...lines, product].map((line) => h("p", {}, line)));
-      const windows = count ? `: one in each window that holds it, ${down} down times ${across} across.` : ".";
+      const [down, across] = held.map((pairs) => pairs.length);
+      const ways = (n, name, letters) =>
+        `${name} = ${pixel[n]}: ` + (held[n].length ? `${letters} = ${held[n].map(pair).join(" or ")}` : "no window");
+      write(formula, [
+        ways(0, "h", "(i, u)"),
+        ways(1, "q", "(j, v)"),
+        h("strong", {}, `copies of x${pair(pixel)} = ${down} × ${across} = ${copies.length}`),
+      ]);
+      const windows = copies.length ? `: one in each window that holds it, ${down} down times ${across} across.` : ".";
       say(status, `x${pair(pixel)} has ${many}${windows}${why}`);
     }
   }
