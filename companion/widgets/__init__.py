@@ -7,6 +7,7 @@ static page, or without the extra, the same front end shows what was computed wh
 from .conv import explore_conv
 from .dense import explore_dense
 from .gradcheck import explore_gradcheck
+from .im2col import explore_im2col
 from .pool import explore_pool
 from .relu import explore_relu
 from .softmax import explore_softmax
@@ -15,6 +16,7 @@ __all__ = [
     "explore_conv",
     "explore_dense",
     "explore_gradcheck",
+    "explore_im2col",
     "explore_pool",
     "explore_relu",
     "explore_softmax",
