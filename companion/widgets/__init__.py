@@ -11,6 +11,7 @@ from .im2col import explore_im2col
 from .pool import explore_pool
 from .relu import explore_relu
 from .softmax import explore_softmax
+from .transposed import explore_transposed
 
 __all__ = [
     "explore_conv",
@@ -20,4 +21,5 @@ __all__ = [
     "explore_pool",
     "explore_relu",
     "explore_softmax",
+    "explore_transposed",
 ]

@@ -118,7 +118,7 @@ class ConvExplorer(Explorer):
             "dz": plain(dz),
             "dx": plain(dx[0, :, :, 0]),
             "dw": plain(np.where(done, dw[:, :, 0, 0], 0)),
-            "stuffed": plain(_stuff(dz, window)),
+            "stuffed": plain(stuff(dz, window)),
             "turned": plain(w[::-1, ::-1]),
         }
 
@@ -246,8 +246,8 @@ def explore_conv(
     return present(explorer)
 
 
-def _stuff(dz: FloatArray, window: Window) -> FloatArray:
-    """The gradient with zeros between and around it, over which the turned kernel slides."""
+def stuff(dz: FloatArray, window: Window) -> FloatArray:
+    """An image with zeros between and around it, over which the turned kernel slides."""
     rows, columns = (
         axis.low - (axis.extent - 1) + np.arange(axis.size + axis.extent - 1)
         for axis in (window.rows, window.columns)
