@@ -5,5 +5,6 @@ static page, or without the extra, the same front end shows what was computed wh
 """
 
 from .conv import explore_conv
+from .network import explore_network
 
-__all__ = ["explore_conv"]
+__all__ = ["explore_conv", "explore_network"]
