@@ -8,6 +8,7 @@ from .conv import explore_conv
 from .dense import explore_dense
 from .gradcheck import explore_gradcheck
 from .im2col import explore_im2col
+from .network import explore_network
 from .pool import explore_pool
 from .relu import explore_relu
 from .softmax import explore_softmax
@@ -18,6 +19,7 @@ __all__ = [
     "explore_dense",
     "explore_gradcheck",
     "explore_im2col",
+    "explore_network",
     "explore_pool",
     "explore_relu",
     "explore_softmax",

@@ -1,14 +1,5 @@
 // A table of numbers under its indices.
 
-const STEPS = {
-  ArrowUp: ([r, c]) => [r - 1, c],
-  ArrowDown: ([r, c]) => [r + 1, c],
-  ArrowLeft: ([r, c]) => [r, c - 1],
-  ArrowRight: ([r, c]) => [r, c + 1],
-  Home: ([r], ctrl) => [ctrl ? 0 : r, 0],
-  End: ([r], ctrl) => [ctrl ? Infinity : r, Infinity],
-};
-
 const EDITABLE = "To change a number, click it, or press Enter on it.";
 
 /**

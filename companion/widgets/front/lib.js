@@ -23,6 +23,16 @@ const shape = (values) => [values.length, values[0].length];
 const table = (rows, columns, value) => range(rows).map((r) => range(columns).map((c) => value(r, c)));
 const total = (values) => values.reduce((sum, v) => sum + v, 0);
 
+/** By key, the cell that it leads to. */
+const STEPS = {
+  ArrowUp: ([r, c]) => [r - 1, c],
+  ArrowDown: ([r, c]) => [r + 1, c],
+  ArrowLeft: ([r, c]) => [r, c - 1],
+  ArrowRight: ([r, c]) => [r, c + 1],
+  Home: ([r], ctrl) => [ctrl ? 0 : r, 0],
+  End: ([r], ctrl) => [ctrl ? Infinity : r, Infinity],
+};
+
 /** Change the state: here, in the kernel where there is one, and in whatever listens. */
 function put(model, name, value) {
   model.set(name, value);
