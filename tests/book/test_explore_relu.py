@@ -72,14 +72,10 @@ def check_words(seen: dict[str, Any], at: float, incoming: float, step: float) -
 
 
 def test_every_point_says_what_is_there(driver: Driver) -> None:
-    for n, step in enumerate((1, 0.625, 0.25)):
-        driver.slide("step", step)
-        incoming = (-1.5, 2, 0)[n]
-        driver.slide("incoming", incoming)
-        for at in np.arange(-3, 3.1, 0.25)[:: 1 if n else -1]:
-            driver.slide("at", at)
+    for step, incoming in ((1, -1.5), (0.625, 2), (0.25, 0)):
+        for at in np.arange(-3, 3.1, 0.25).tolist():
+            driver.root.evaluate(FRAMES, [{"at": at, "incoming": incoming, "step": step}])
             check_words(driver.read(), at, incoming, step)
-        driver.slide("at", -3)
 
 
 def test_the_pictures_say_and_draw_what_the_numbers_are(driver: Driver) -> None:

@@ -54,7 +54,7 @@ function render(context) {
     const lines = [
       { label: NAMES[m], points: points(m) },
       { label: "expected", points: guess, dash: "2 3" },
-      { label: "rule of thumb", points: rule < FIRST ? [] : [[rule, ZERO], [rule, 0], [rule, 2]], dash: "9 3", thin: true },
+      { label: "rule of thumb", points: rule < FIRST || rule > -1 ? [] : [[rule, ZERO], [rule, 0], [rule, 2]], dash: "9 3", thin: true },
       ...others.map((k, i) => ({ label: NAMES[k], points: points(k), dash: ["6 4", "8 3 2 3", "2 4"][i], thin: true })),
     ];
     const dots = zeros.map((n) => ({ x: exponentOf(n), y: ZERO, hollow: true }));

@@ -12,7 +12,7 @@ function svg(tag, attributes = {}, ...children) {
 const power = (n) => "10" + String(n).replace(/./g, (d) => ({ "-": "⁻", ".": "·" })[d] ?? "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
 
 /** Where a label may lie beside a place, as shares of its width and in pixels of its height. */
-const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24, 0], [-0.5, 8, 0], [0, 5, 6], [-1, 5, -6]];
+const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24, 0], [-0.5, 8, 0], [0, 5, 6], [-1, 5, -6], [0, -36, 6], [-1, -36, -6], [0, 22, 6], [-1, 22, -6]];
 
 /**
  * An axis is { low, high, label, ticks: [[value, text], ...] }; the tick "0" is drawn stronger. A line
@@ -39,20 +39,21 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
   }
   picture.append(svg("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, x.label));
 
-  // Labels keep clear of the ink.
+  // Labels keep clear of the ink, and more so of each other.
   const ink = dots.map(({ x: a, y: b }) => [px(a), py(b)]);
-  const texts = [];
+  const [texts, taken] = [[], []];
   const write = (text, places) => {
     if (!text || !places.length) return;
-    const w = 7.5 * text.length;
+    const w = 8.2 * text.length;
     const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy]));
     const covered = ([l, t]) => {
       let n = l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0;
       for (const [a, b] of ink) if (a > l - 3 && a < l + w + 3 && b > t - 1 && b < t + 15) n += 1;
+      for (const [a, b, v] of taken) if (a < l + w + 2 && l < a + v + 2 && Math.abs(b - t) < 16) n += 100;
       return n;
     };
     const [l, t] = boxes.map((box) => [covered(box), box]).reduce((best, next) => (next[0] < best[0] ? next : best))[1];
-    ink.push(...range(Math.ceil(w / 6)).flatMap((n) => [2, 7, 12].map((dy) => [l + 6 * n, t + dy])));
+    taken.push([l, t, w]);
     texts.push(svg("text", { class: "cx-name", x: l, y: t + 11 }, text));
   };
   lines.forEach(({ label, points, dash = "", thin }, n) => {
