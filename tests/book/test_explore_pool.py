@@ -94,7 +94,7 @@ class Expected:
                 f"{names} tie for the largest of {many}; "
                 f"{first} comes first in row-major order and wins."
                 if len(tied) > 1
-                else f"{names} is the largest of {many}."
+                else f"{names} is the {f'largest of {many}' if len(real) > 1 else 'only value'}."
             ) + (f" The {padding} places of padding, -\u221e, never win." if padding else "")
             letters = dict.fromkeys(real, "") | dict.fromkeys(tied, "tie") | {tied[0]: "max"}
             lines = [
@@ -211,7 +211,8 @@ class Expected:
                 },
             }
         else:
-            said = f"Each of {plural(len(real), 'value')} gets 1/{D} of it."
+            verb = "each get" if len(real) > 1 else "gets"
+            said = f"{plural(len(real), 'value')} {verb} 1/{D} of it."
             if len(real) < D:
                 said += f" The {D - len(real)} shares of the padding are dropped."
             line = (

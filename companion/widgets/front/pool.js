@@ -17,12 +17,11 @@ const holdersAlong = (axis, at, { dy, kernel_size: k, stride: s, padding: p }) =
 const holdersOf = ([h, q], frame) =>
   holdersAlong(0, h, frame).flatMap((i) => holdersAlong(1, q, frame).map((j) => [i, j]));
 
-const winnerOf = (cell, frame) => {
-  const [, W] = sizeOf(frame);
-  const place = entry("winner", frame, cell);
-  return [Math.floor(place / W), place % W];
-};
-const wins = (place, cell, frame) => String(winnerOf(cell, frame)) === String(place);
+/** A place in the image by its number in row-major order, and the number of a place. */
+const placeOf = (n, frame) => [Math.floor(n / sizeOf(frame)[1]), n % sizeOf(frame)[1]];
+const numberOf = ([h, q], frame) => h * sizeOf(frame)[1] + q;
+const winnerOf = (cell, frame) => placeOf(entry("winner", frame, cell), frame);
+const wins = (place, cell, frame) => entry("winner", frame, cell) === numberOf(place, frame);
 
 /** The frame of settings that Python has not stored. */
 function compute({ x, dy, kernel_size: k, stride, padding: p, pooling }) {
@@ -47,10 +46,8 @@ function compute({ x, dy, kernel_size: k, stride, padding: p, pooling }) {
   const gather = (term) => table(H, W, (h, q) => total(holdersOf([h, q], frame).map((cell) => term(cell, [h, q]))));
   if (pooling === "max") {
     // pool-max: the first of the largest
-    frame.winner = each((_, members) => {
-      const [h, q] = members.reduce((best, place) => (value(place) > value(best) ? place : best));
-      return h * W + q;
-    });
+    frame.winner = each((_, members) =>
+      numberOf(members.reduce((best, place) => (value(place) > value(best) ? place : best)), frame));
     frame.y = each((cell) => value(winnerOf(cell, frame)));
     // pool-max-backward
     frame.dx = gather((cell, place) => (wins(place, cell, frame) ? incoming(cell) : 0));
@@ -162,7 +159,7 @@ function render(context) {
       writeTerms(formula, left, ["max(", ",", ")"], [names, values.map(show)], y, equals);
       return begin + (tied.length > 1
         ? `${listing("x", tied)} tie for the largest of ${many}; ${called("x", winner)} comes first in row-major order and wins.`
-        : `${called("x", winner)} is the largest of ${many}.`) +
+        : `${called("x", winner)} is the ${members.length > 1 ? "largest of " + many : "only value"}.`) +
         (padding ? ` The ${padding} places of padding, −∞, never win.` : "");
     }
     const D = entry("D", frame, cell);
@@ -202,7 +199,7 @@ function render(context) {
     const one = held.length === 1;
     const lost = held.filter((window) => !won.includes(window));
     if (!lost.length) return begin + `${many} and wins ${one ? "it" : "them all"}.`;
-    const rivals = Object.values(Object.fromEntries(lost.map((window) => [winnerOf(window, frame), winnerOf(window, frame)])));
+    const rivals = [...new Set(lost.map((window) => entry("winner", frame, window)))].map((n) => placeOf(n, frame));
     rivals.forEach((place) => shown.x.mark(place, "cx-near", "max"));
     const ties = lost.filter(tied).length;
     return begin + `${many} and wins ${won.length || "none"}. ` +
@@ -229,12 +226,13 @@ function render(context) {
     if (frame.pooling === "max") {
       places.forEach((place) => shown.x.mark(place, "cx-near"));
       members.forEach((place) => shown.dx.mark(place, "cx-near"));
-      const winners = frame.winner.flatMap((line, i) => line.map((_, j) => winnerOf([i, j], frame)));
-      const wonBy = (place) => winners.filter((winner) => String(winner) === String(place)).length;
-      for (const name of ["x", "dx"]) winners.forEach((place) => shown[name].mark(place, "cx-hit", `${wonBy(place)}×`));
+      const winners = frame.winner.flat();
+      const timesWon = (n) => winners.filter((other) => other === n).length;
+      for (const n of new Set(winners))
+        for (const name of ["x", "dx"]) shown[name].mark(placeOf(n, frame), "cx-hit", `${timesWon(n)}×`);
       const winner = winnerOf(cell, frame);
       for (const name of ["x", "dx"]) shown[name].select(winner);
-      const more = wonBy(winner) - 1;
+      const more = timesWon(numberOf(winner, frame)) - 1;
       lines.push(`To ${called("dx", winner)}: 1 × ${left} = 1 × ${factor(dy)}`);
       said = `All of it goes to ${called("x", winner)}, which wins this window` + (more ? ` and ${more} more.` : ".");
     } else {
@@ -243,7 +241,7 @@ function render(context) {
       markWindow(shown.x, places, frame, `1/${D}`);
       markWindow(shown.dx, members, frame, `1/${D}`);
       lines.push(`To each: ${left} / ${called("D", cell)} = ${show(dy)} / ${D} ${equality([dy, dy / D])} ${show(dy / D)}`);
-      said = `Each of ${count(members.length, "value")} gets 1/${D} of it.`;
+      said = `${count(members.length, "value")} ${members.length > 1 ? "each get" : "gets"} 1/${D} of it.`;
       if (D > members.length) said += ` The ${D - members.length} shares of the padding are dropped.`;
     }
     // pool-total
