@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -123,12 +124,29 @@ def test_what_json_cannot_hold():
         assert json.dumps(frame_of(FAR, **settings), allow_nan=False)
 
 
-def test_a_label_beyond_the_classes_is_the_last():
+@pytest.mark.parametrize("beyond", [3, 4, 5])
+def test_a_label_beyond_the_classes_is_the_last(beyond):
     explorer = still()
-    frame = explorer.frame({**explorer.settings, "right_class": 5})
+    frame = explorer.frame({**explorer.settings, "right_class": beyond})
     assert frame["limits"] == {"right_class": 2}
     assert frame["label"] == 2
     np.testing.assert_allclose(frame["dz"], [1 / 8, 2 / 8, -3 / 8])
+
+
+@pytest.mark.skipif(find_spec("anywidget") is None, reason="the extra widgets is absent")
+def test_the_live_widget_follows_its_traits():
+    from traitlets import TraitError
+
+    widget = explore_softmax(ROW, mode="jacobian")
+    widget.cell = [3, 3]
+    widget.z = np.array([0.0, 0.0, 0.0, 2.0])
+    widget.right_class = 3
+    np.testing.assert_allclose(widget.frame["dz"], softmax([0, 0, 0, 2.0]) - [0, 0, 0, 1])
+    widget.mode = "backward"
+    assert widget.cell == [3, 0]
+    for name, value in {"shift": 709, "right_class": 4, "z": [0.0, np.inf]}.items():
+        with pytest.raises(TraitError, match=name):
+            setattr(widget, name, value)
 
 
 @pytest.mark.parametrize("own", [None, ROW])
