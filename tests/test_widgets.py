@@ -2,6 +2,7 @@
 
 import gzip
 import inspect
+import itertools
 import json
 import re
 import subprocess
@@ -77,9 +78,7 @@ def test_the_page_carries_the_frames_that_the_package_computes(explorer):
     seen = 0
     for part in carried["parts"]:
         names = [name for name, _ in part["by"]]
-        grid = np.stack(np.meshgrid(*(np.arange(len(v)) for _, v in part["by"]), indexing="ij"), -1)
-        for n, places in enumerate(grid.reshape(-1, len(names))):
-            values = [values[at] for (_, values), at in zip(part["by"], places, strict=True)]
+        for n, values in enumerate(itertools.product(*(values for _, values in part["by"]))):
             frame = explorer.frame({**explorer.settings, **dict(zip(names, values, strict=True))})
             for name, tables in part["of"].items():
                 stored = unpack(tables, n)
