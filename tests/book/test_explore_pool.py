@@ -123,7 +123,7 @@ class Expected:
         equals = relation(y, *values)
         formula = [
             f"y{(i, j)} = {lines[0]}",
-            f"{equals} {lines[1]}",
+            f"{relation(*values)} {lines[1]}",
             f"{equals} {number(y)}",
         ]
         return f"y{(i, j)} {equals} {number(y)}. {said}", formula, marks
@@ -175,7 +175,7 @@ class Expected:
             )
         formula = [
             f"dx{place} = {' + '.join(terms[0])}",
-            f"{equals} {' + '.join(terms[1])}",
+            f"{relation(*incoming)} {' + '.join(terms[1])}",
             f"{equals} {number(dx)}",
         ]
         return head + plural(len(held), "window") + said, formula, marks

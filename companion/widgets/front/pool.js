@@ -122,12 +122,15 @@ function render(context) {
     return shown;
   }
 
-  /** Lines of a formula: between `open` and `close` the terms as names, then as numbers. */
-  function writeTerms(formula, left, [open, joint, close], lists, result, equals) {
-    const lines = lists.map((terms, line) => terms.flatMap((text, n) => [
-      n ? " " : (line ? equals : left + " =") + " ",
-      h("span", { class: "cx-term" }, (n ? "" : open) + text + (n < terms.length - 1 ? joint : close))]));
-    const last = h("strong", {}, `${equals} ${show(result)}`);
+  /**
+   * Lines of a formula: between `open` and `close` the terms as names, then with their numbers, then
+   * the result. Each is led by "=" or "≈", as its own numbers are shown in full or not.
+   */
+  function writeTerms(formula, left, [open, joint, close], names, terms, numbers, result) {
+    const lines = [[left + " =", names], [equality(numbers), terms]].map(([lead, texts]) => texts.flatMap((text, n) => [
+      n ? " " : lead + " ",
+      h("span", { class: "cx-term" }, (n ? "" : open) + text + (n < texts.length - 1 ? joint : close))]));
+    const last = h("strong", {}, `${equality([result, ...numbers])} ${show(result)}`);
     formula.replaceChildren(...[...lines, [last]].map((parts) => h("p", {}, ...parts)));
   }
 
@@ -156,7 +159,7 @@ function render(context) {
       const [winner] = tied;
       tied.forEach((place) => shown.x.mark(place, "cx-hit", place === winner ? "max" : "tie"));
       shown.x.select(winner);
-      writeTerms(formula, left, ["max(", ",", ")"], [names, values.map(show)], y, equals);
+      writeTerms(formula, left, ["max(", ",", ")"], names, values.map(show), values, y);
       return begin + (tied.length > 1
         ? `${listing("x", tied)} tie for the largest of ${many}; ${called("x", winner)} comes first in row-major order and wins.`
         : `${called("x", winner)} is the ${members.length > 1 ? "largest of " + many : "only value"}.`) +
@@ -165,7 +168,7 @@ function render(context) {
     const D = entry("D", frame, cell);
     shown.D.select(cell);
     const [open, close] = members.length > 1 ? "()" : ["", ""];
-    writeTerms(formula, left, [open, " +", `${close} / ${D}`], [names, values.map(factor)], y, equals);
+    writeTerms(formula, left, [open, " +", `${close} / ${D}`], names, values.map(factor), values, y);
     const counted = frame.pooling === "counted" ? "count as 0" : "are absent";
     return begin + (padding
       ? `Its window holds ${many} and ${padding} places of padding, which ${counted}: the sum is divided by ${D}.`
@@ -188,10 +191,12 @@ function render(context) {
     });
     const incoming = held.map((window) => entry("dy", frame, window));
     const equals = equality([dx, ...incoming]);
-    writeSum(formula, left, held.map((window, n) => (max
-      ? [`${slopes[n]} × ${called("dy", window)}`, `${slopes[n]} × ${factor(incoming[n])}`]
-      : [`${called("dy", window)} / ${called("D", window)}`, `${factor(incoming[n])} / ${slopes[n]}`])), dx, equals);
-
+    if (held.length)
+      writeTerms(formula, left, ["", " +", ""],
+        held.map((window, n) => (max ? `${slopes[n]} × ${called("dy", window)}` : `${called("dy", window)} / ${called("D", window)}`)),
+        held.map((_, n) => (max ? `${slopes[n]} × ${factor(incoming[n])}` : `${factor(incoming[n])} / ${slopes[n]}`)),
+        incoming, dx);
+    else writeSum(formula, left, [], dx);
     const begin = `${left} ${equals} ${show(dx)}. `;
     if (!held.length) return begin + `${called("x", cell)} lies in no window: its gradient is 0. ${whyUnread(cell, frame)}`;
     const many = `${called("x", cell)} lies in ${count(held.length, "window")}`;
