@@ -69,22 +69,19 @@ def shapes_of(mode: str, N: int, I: int, O: int) -> str:
     return {
         "z": f"z (N, O) = x (N, I) @ w (I, O) + b (O,): {product([N, I, I, O])}",
         "dw": f"dw (I, O) = x.T (I, N) @ dz (N, O): {product([I, N, N, O])}",
-        "db": f"db (O,) = ones (1, N) @ dz (N, O): {product([1, N, N, O])}",
+        "db": f"db (O,) = a row of ones (1, N) @ dz (N, O): {product([1, N, N, O])}",
         "dx": f"dx (N, I) = dz (N, O) @ w.T (O, I): {product([N, O, O, I])}",
     }[mode]
 
 
-def explained(mode: str, r: int, c: int, N: int, O: int) -> str:
-    examples, outputs = (
-        f"{n} {what}{'s' * (n > 1)}" for n, what in ((N, "example"), (O, "output"))
-    )
+def explained(mode: str, r: int, c: int) -> str:
     return {
         "z": f"Row {r} of x meets column {c} of w, and b({c}) is added.",
         "dw": f"Column {r} of x, which is row {r} of x.T, meets column {c} of dz: "
-        f"a sum over {examples}.",
-        "db": f"Column {c} of dz, added up over {examples}.",
+        "a sum over the examples.",
+        "db": f"Column {c} of dz: a sum over the examples.",
         "dx": f"Row {r} of dz meets row {c} of w, which is column {c} of w.T: "
-        f"a sum over {outputs}, and over no example but {r}.",
+        "a sum over the outputs, within one example.",
     }[mode]
 
 
@@ -93,8 +90,7 @@ def check_terms(seen: dict[str, Any], terms: list[Term], left: str, value: float
     for name, marks in seen["marks"].items():
         wanted = {}
         for n, term in enumerate(terms):
-            alone = "+" if term[0][0] == "b" else ""
-            letter = chr(97 + n) if len(term) > 1 else alone
+            letter = chr(97 + n) if len(term) > 1 else ""
             wanted |= {key(*at if len(at) > 1 else (0, *at)): letter for f, at in term if f == name}
         assert marks["hit"] == wanted, name
     *_, symbols, numbers, result = seen["formula"]
@@ -131,9 +127,9 @@ def test_every_entry_by_keyboard(driver: Driver, mode: str, sizes: tuple[int, in
         value = number(seen, mode, r, c)
         check_terms(seen, terms_of(mode, (r, c), *sizes), left, value)
         assert seen["formula"][0] == shapes_of(mode, *sizes)
-        why = f"{left} = {value:g}. {explained(mode, r, c, N, O)}"
+        why = f"{left} = {value:g}. {explained(mode, r, c)}"
         blank = mode == "dw" and not any(np.array(seen["grids"]["x"])[:, r])
-        wanted = f"{why} Input {r} is 0 in every example: all of row {r} of dw is 0."
+        wanted = f"{why} Input {r} is 0 in every example, so row {r} of dw is 0."
         assert seen["status"] == (wanted if blank else why)
 
 
@@ -169,13 +165,11 @@ def test_dw_builds_up_one_outer_product_at_a_time(driver: Driver) -> None:
         check_terms(seen, terms_of("dw", (1, 1), added, 5, 2), "dw(1, 1) so far", value)
         last = added - 1
         assert seen["formula"][0] == (
-            f"Example {last} = x[{last}] as a column (I, 1) @ dz[{last}] as a row (1, O): "
+            f"Example {last} = its x as a column (I, 1) @ its dz as a row (1, O): "
             + product([5, 1, 1, 2])
         )
         assert seen["marks"]["outer"]["at"] == ["1,1"]
-        done = (
-            "All examples are added: this is dw." if added == 3 else f"{added} of 3 examples added."
-        )
+        done = "All are added: this is dw." if added == 3 else f"{added} of 3 are added."
         assert seen["status"] == (
             f"dw(1, 1) so far = {value:g}. Example {last} came last: row 1 of its outer product is "
             f"{number(seen, 'x', last, 1):g} times row {last} of dz. {done}"
@@ -194,7 +188,7 @@ def test_examples_added_follow_the_number_of_examples(driver: Driver) -> None:
         assert f"{N} of {N}" in value.inner_text()
         seen = driver.read()
         assert np.shape(seen["grids"]["x"])[0] == N
-        assert "All examples are added" in seen["status"]
+        assert "All are added" in seen["status"]
 
 
 def accidents(product: str, target: str) -> str:
@@ -260,34 +254,28 @@ def test_the_shape_puzzle(driver: Driver, sizes: tuple[int, int, int], target: s
             wrong = {0: p != goal[0], 3: s != goal[1]}
             assert hatched == {key(row, c) for c, bad in wrong.items() if bad}
             wanted = (
-                f"{name} fits, but gives {p} {TIMES} {s}, "
-                f"and {OWNER[target]} is {goal[0]} {TIMES} {goal[1]}."
+                f"{name} fits, but gives {p} {TIMES} {s}; "
+                f"{OWNER[target]} is {goal[0]} {TIMES} {goal[1]}."
             )
         else:
             fitting += 1
             assert head == f"{name}: fits"
             assert hatched == set()
-            wanted = f"{name} fits and gives {p} {TIMES} {s}, the shape of {OWNER[target]}, "
             same = np.array(frame[name]) == np.array(frame[target])
             off = {key(int(i), int(j)) for i, j in np.argwhere(~same)}
             assert set(seen["marks"][name]["unread"]) == off
-            if name == RIGHT[target]:
-                assert not off
-                wanted += f"whatever the sizes. Its numbers are those of {target}."
-            else:
-                wanted += f"by accident: {accidents(name, target)}. "
-                wanted += (
-                    f"{same.sum()} of its {same.size} numbers are those of {target}."
-                    if off
-                    else f"Here even its numbers are those of {target}."
-                )
+            right = name == RIGHT[target]
+            assert not (right and off)
+            why = "whatever the sizes" if right else f"by accident: {accidents(name, target)}"
+            wanted = (
+                f"{name} fits and gives the shape of {OWNER[target]}, {why}. "
+                f"{same.sum()} of its {same.size} numbers are those of {target}."
+            )
+            label = driver.root.locator(f"[data-grid='{name}']").get_attribute("aria-label")
+            assert label == f"{name}: {'not' if off else 'the numbers of'} {target}"
         assert seen["status"].startswith(wanted + " ")
-    end = (
-        f"1 of the 8 products has the shape of {OWNER[target]}."
-        if fitting == 1
-        else f"{fitting} of the 8 products have the shape of {OWNER[target]}: "
-        "shapes alone do not decide."
-    )
+    end = f"Products with the shape of {OWNER[target]}: {fitting} of 8."
+    end += " Shapes alone do not decide." * (fitting > 1)
     assert all(status.endswith(end) for status in said)
     assert fitting == {(2, 3, 4): 1, (3, 3, 3): 8}.get(sizes, fitting)
 
@@ -374,7 +362,7 @@ def test_several_on_a_page_with_the_readers_arrays(own_page: Opened) -> None:
         check_frame(own.read(), frame)
     # The right product is told from rounding, though the page adds up in its own order.
     seen = own.point("Control+Home", "ArrowDown", grid="dx_products")
-    assert "whatever the sizes. Its numbers are those of dx." in seen["status"]
+    assert "whatever the sizes. 84 of its 84 numbers are those of dx." in seen["status"]
     assert seen["marks"]["dz @ w.T"]["unread"] == []
     own.choose("mode", "z")
     seen = own.read()
