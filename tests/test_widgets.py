@@ -115,7 +115,7 @@ def test_scripts_lose_comments_and_nothing_else(tmp_path, monkeypatch):
     (front / "a.css").write_text("/* c */\n.a, .b {\n  color: red;\n  margin: 0 -1px;\n}\n")
     monkeypatch.setattr(_display, "files", lambda _: tmp_path)
     assert _display.read_front("a.js") == (
-        'const a={b:"x , y // z"};const c=`${ a } = b`;if(a-b>-c - +e){d([1,2]);}\nlet e;'
+        'let a={b:"x , y // z"};let c=`${ a } = b`;if(a-b>-c - +e){d([1,2])}\nlet e;'
     )
     assert _display.read_front("a.css") == ".a,.b{color:red;margin:0 -1px}\n"
 

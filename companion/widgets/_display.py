@@ -169,13 +169,16 @@ def read_front(name: str) -> str:
     text = re.sub(r"\n\s*", "\n", text).lstrip()
     if name.endswith(".css"):
         return re.sub(r"(?<=[:,;{])\s+|;?\s+(?=[{}])", "", text)
-    # Outside of texts, no script needs the spaces around these.
+    # Outside of texts, no script needs the spaces around these, nor a semicolon before a brace, and
+    # what is never assigned to again need not be const.
     parts = re.split(r"(\"[^\"\n]*\"|`[^`\n]*`)", text)
     spared = (
         r"\s*([=,:?{(\[<>&|*;!])\s*",
         r" *([})\]]) *",
-        r"(?<=[\w)\]]) ([+/-]) (?=[\w(\[])",
+        r"(?<=[\w)\]]) ([+/%-]) (?=[\w(\[])",
+        r";(\})",
     )
+    parts[::2] = [re.sub(r"\bconst\b", "let", part) for part in parts[::2]]
     for pattern in spared:
         parts[::2] = [re.sub(pattern, r"\1", part) for part in parts[::2]]
     return "".join(parts)
@@ -191,7 +194,7 @@ def style(uses: Iterable[str]) -> str:
 def script(explorer: Explorer | type[Explorer]) -> str:
     """The library and one explorer's ``render`` and ``compute``, as one script."""
     names = ("lib", *explorer.uses, explorer.kind)
-    return f'const KIND = "{explorer.kind}";\n' + "".join(read_front(f"{n}.js") for n in names)
+    return f'let KIND = "{explorer.kind}";\n' + "".join(read_front(f"{n}.js") for n in names)
 
 
 def _pack(tables: list[Any]) -> str | list[Any]:

@@ -28,7 +28,7 @@ from companion.softmax import cross_entropy_backward
 from companion.train import evaluate
 
 RUN = Path(__file__).parent / "network_run.json"
-KEPT = (0, 3, 15, 31, 63, 255, 1023)
+KEPT = (0, 3, 7, 15, 31, 127, 1023)
 """The steps before which the weights are kept."""
 BATCH_SIZE = 50
 EIGHTHS = 8

@@ -8,6 +8,8 @@ are those of :class:`companion.Sequential`, of :func:`companion.softmax` and of
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from .live import LiveExplorer
 
 SIDE, CLASSES = 14, 10
-ZERO = ord("P")
-"""The letter for 0 where whole numbers are packed into a text, a letter a number."""
 MOST = 20
 """The largest number of images."""
 LAYER = Choice(
@@ -70,11 +70,14 @@ class NetworkExplorer(Explorer):
     label = "Network explorer"
     uses = ("bars", "plot", "pixels")
 
+    def __init__(self, controls: Iterable[Control], settings: Settings, images: FloatArray) -> None:
+        super().__init__(controls, settings)
+        self.images = images  # (n, 14, 14, 1), in whole eighths
+
     def frame(self, settings: Settings) -> Frame:
         """Every array of one image's forward and backward pass, maps side by side."""
         network = network_of(recorded()["weights"][settings["snapshot"]])
-        text = settings["images"].split(" ")[settings["digit"]]
-        x = np.array([ord(letter) - ZERO for letter in text]).reshape(1, SIDE, SIDE, 1) / EIGHTHS
+        x = self.images[settings["digit"]][np.newaxis]  # (1, 14, 14, 1)
         label = int(settings["labels"][settings["digit"]])
 
         outputs: list[FloatArray] = [x]
@@ -148,7 +151,7 @@ def explore_network(
     digit : int
         Number of the image, to begin with. Default 3: a 3.
     snapshot : int, 0 to 6
-        Which weights, to begin with: those before step 0, 3, 15, 31, 63, 255 or 1023 of the
+        Which weights, to begin with: those before step 0, 3, 7, 15, 31, 127 or 1023 of the
         training. Default 0: untrained.
     layer : {"x0", "w0", "x1", "x2", "x3", "x5"}
         What to show first, with its gradient: the input, the kernels, or what comes out of the
@@ -190,16 +193,16 @@ def explore_network(
     ]
     changes = np.diff(recorded()["weights"], axis=0, prepend=0)  # most of them are small
     settings: Settings = {
-        "images": " ".join(_letters(rounded(image)) for image in pixels),
+        "images": _pack(rounded(pixels)),
         "labels": "".join(map(str, classes)),
-        "run": _letters(changes),
+        "run": _pack(changes),
         "digit": digit,
         "snapshot": snapshot,
         "layer": layer,
         "gradient": gradient,
         "cell": [4, 6],  # amid the stroke
     }
-    explorer = NetworkExplorer(controls, settings)
+    explorer = NetworkExplorer(controls, settings, pixels)
     explorer.settings = explorer.settle(explorer.settings, explorer.frame(explorer.settings))
     return present(explorer)
 
@@ -226,7 +229,7 @@ def _door(images: ArrayLike | None, labels: ArrayLike | None) -> tuple[FloatArra
     if y.min() < 0 or y.max() >= CLASSES:
         raise ValueError(f"labels must be from 0 to 9, got {y.min() if y.min() < 0 else y.max()}")
     x = x[..., np.newaxis]
-    return shrink(x) if x.shape[1] > SIDE else x, y.tolist()
+    return shrink(x) if x.shape[1] > SIDE else rounded(x) / EIGHTHS, y.tolist()
 
 
 def _beside(maps: FloatArray) -> list[Any]:
@@ -241,6 +244,11 @@ def _measured() -> Frame:
     return {"steps": run["steps"], "curves": [run[name] for name in CURVES]}
 
 
-def _letters(numbers: NDArray[np.int64]) -> str:
-    """Small whole numbers as text."""
-    return "".join(chr(ZERO + number) for number in numbers.ravel())
+def _pack(numbers: NDArray[np.int64]) -> str:
+    """Small whole numbers as bits, in base64: zero takes one bit, any other n takes abs(n) + 2."""
+    bits = "".join(
+        "0" if n == 0 else f"1{'1' if n < 0 else '0'}{'1' * (abs(n) - 1)}0"
+        for n in numbers.ravel().tolist()
+    )
+    bits += "0" * (-len(bits) % 8)
+    return b64encode(bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))).decode()

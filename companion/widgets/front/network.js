@@ -44,16 +44,20 @@ function addUp(frame, name, sums) {
 const winner = ({ x2 }, [i, c]) =>
   TAPS.map(([u, v]) => [3 * i + u, 3 * c + v]).reduce((best, at) => (x2[at[0]][at[1]] > x2[best[0]][best[1]] ? at : best));
 
+/** Packed numbers: 0 takes one bit, any other n a one, its sign, and n - 1 ones to a last zero. */
+const unpack = (text) =>
+  [...atob(text)].map((letter) => letter.charCodeAt().toString(2).padStart(8, "0")).join("").match(/0|1[01]1*0/g)
+    .map((code) => Math.max(0, code.length - 2) * (code[1] === "1" ? -1 : 1));
+
 function compute({ images, labels, run, digit, snapshot, gradient }) {
-  const numbers = (text) => [...text].map((letter) => letter.charCodeAt() - 80);
-  const image = numbers(images.split(" ")[digit]);
+  const image = unpack(images);
   // Each snapshot is stored as what has changed since the one before.
-  const changes = numbers(run);
+  const changes = unpack(run);
   const theta = range(520).map((m) => total(range(snapshot + 1).map((n) => changes[520 * n + m])) / 8);
   const label = Number(labels[digit]);
   const frame = {
     label,
-    x0: table(14, 14, (h, q) => image[14 * h + q] / 8),
+    x0: table(14, 14, (h, q) => image[196 * digit + 14 * h + q] / 8),
     w0: table(3, 9, (u, c) => theta[9 * u + 3 * (c % 3) + Math.floor(c / 3)]),
     b0: theta.slice(27, 30),
     w4: table(48, 10, (t, o) => theta[30 + 10 * t + o]),
@@ -82,85 +86,74 @@ function compute({ images, labels, run, digit, snapshot, gradient }) {
 }
 
 function render(context) {
-  /** By layer: what to draw beside the table that is pointed at and its gradient. */
+  /** What to draw beside the table that is pointed at and its gradient. */
   const MORE = { x1: ["x0", "w0"], x2: ["x1", "dx1"], x3: ["x2", "dx2"] };
   const sub = (name) => name.replace(/\d/, (digit) => "₀₁₂₃₄₅"[digit]);
 
   function draw({ frame, get, onPoint }) {
     const layer = get("layer");
-    const captions = Object.fromEntries(get("controls").find(({ name }) => name === "layer").options);
     const classes = range(10).map((o) => (o === frame.label ? `${o}, right` : o));
     const shown = {};
-    for (const name of [layer, `d${layer}`, ...(MORE[layer] ?? [])]) {
-      const caption = captions[name] ?? `gradient ${sub(name)}`;
-      shown[name] = layer === "x5" ? bars(name, caption, classes, frame[name])
-        : pixels(name, caption, frame[name], name.endsWith("x0") ? 1 : 3, name.endsWith(layer) && onPoint);
-    }
+    for (const name of [layer, `d${layer}`, ...(MORE[layer] ?? [])])
+      shown[name] = layer === "x5" ? bars(name, sub(name), classes, frame[name])
+        : pixels(name, sub(name), frame[name], name.endsWith("x0") ? 1 : 3, name.endsWith(layer) && onPoint);
     shown.a = bars("a", "probabilities a", classes, frame.a, { low: 0, high: 1 });
 
     const log = Math.log10;
     const ticks = frame.steps.map((step) => [Math.log2(step + 1), step]);
-    const now = get("snapshot");
-    const names = ["loss", "held-out", "dw₀", "dw₄"];
-    const lines = frame.curves.map((values, n) => ({
-      label: names[n], at: [1, 5, 0, 3][n], dash: ["", "2", "6 3", "9 3 2 3"][n], points: values.map((v, i) => [ticks[i][0], log(v)]) }));
-    shown.run = plot("run", "loss, and norms of the gradients dw₀ and dw₄", {
+    const lines = [["loss", 1, ""], ["held-out", 5, "2"], ["dw₀", 0, "6 3"], ["dw₄", 3, "9 3 2 3"]].map(([label, at, dash], n) =>
+      ({ label, at, dash, points: frame.curves[n].map((v, i) => [ticks[i][0], log(v)]) }));
+    shown.run = plot("run", "loss, and lengths of the gradients dw₀ and dw₄", {
       x: { low: 0, high: 10, label: "step", ticks },
       y: { low: -1.5, high: 0.5, ticks: [0.1, 0.3, 1, 3].map((v) => [log(v), v]) },
       lines,
-      dots: lines.map(({ points }) => ({ x: points[now][0], y: points[now][1] })),
-      words: names.map((name, n) => `${name}: ${frame.curves[n].join(", ")}.`).join(" "),
+      dots: lines.map(({ points }) => {
+        const [x, y] = points[get("snapshot")];
+        return { x, y };
+      }),
+      words: lines.map(({ label }, n) => `${label}: ${frame.curves[n].join(", ")}.`).join(" "),
     });
     return shown;
   }
 
   /** Mark what the number pointed at meets, say it, and write out its sum. */
   function point({ frame, get, shown, status, formula }) {
-    const { a: probabilities, label } = frame;
-    const most = Math.max(...probabilities);
-    const read = `Step ${frame.steps[get("snapshot")]}: the ${label} is read as ${probabilities.indexOf(most)}, with probability ${show(most)}.`;
     const name = get("layer");
+    const most = Math.max(...frame.a);
+    const read = `Step ${frame.steps[get("snapshot")]}: the ${frame.label} is read as ${frame.a.indexOf(most)}, with probability ${show(most)}.`;
     if (name === "x5") {
-      writeSum(formula, "L", [[`−log a(${label})`, `−log ${show(probabilities[label])}`]], frame.loss, "≈");
+      writeSum(formula, "L", [[`−log a(${frame.label})`, `−log ${show(frame.a[frame.label])}`]], frame.loss, "≈");
       return say(status, `${read} The loss is ${show(frame.loss)}.`);
     }
     const back = `d${name}`;
     const cell = clamp(get("cell"), shape(frame[name]));
-    /** A place as its array has it: the map last. */
-    const at = (name, place = cell) => {
-      const indices = /x[123]|w0/.test(name) ? inMap(place, frame[name][0].length / 3) : place;
-      return `${sub(name)}(${indices.join(", ")})`;
-    };
     const value = (name, place = cell) => entry(frame, name, place);
-    const says = (name) => `${at(name)} ${relation([value(name)])} ${show(value(name))}`;
+    /** A place as its array has it: the map last. */
+    const at = (name, place = cell) =>
+      `${sub(name)}(${(/x[123]|w0/.test(name) ? inMap(place, frame[name][0].length / 3) : place).join(", ")})`;
 
     Object.values(shown).forEach((picture) => picture.clear?.());
-    for (const each of [name, back, ...(name === "x2" ? MORE.x2 : [])]) shown[each].select(cell);
-    const change = ["lowers", "does not change", "raises"][Math.sign(value(back)) + 1];
-    let why = `A larger number here ${change} ${get("gradient") === "loss" ? "the loss" : "the right score"}.`;
+    const pointed = [name, back, ...(name === "x2" ? MORE.x2 : [])];
+    for (const name of pointed) shown[name].select(cell);
     const [i, j, k] = inMap(cell, 12);
-    let sum = back;
     if (name === "x1") {
       shown.x0.mark([i, j], "cx-hit", 3, 3);
       shown.w0.mark([0, 3 * k], "cx-hit", 3, 3);
-      sum = name;
-    } else if (name === "x2") {
-      why = `x₁ is ${value("x1") > 0 ? "" : "not "}positive: the gradient ${value("x1") > 0 ? "passes" : "stops here"}.`;
-      sum = name;
-    } else if (name === "x3") {
-      const best = winner(frame, cell);
+    }
+    if (name === "x3")
       for (const picture of [shown.x2, shown.dx2]) {
         picture.mark(cell.map((n) => 3 * n), "cx-hit", 3, 3);
-        picture.mark(best, "cx-at");
+        picture.mark(winner(frame, cell), "cx-at");
       }
-      why = `The gradient goes to the largest of the nine, ${at("x2", best)}.`;
-    }
-    say(status, `${read} ${says(name)}, ${says(back)}. ${why}`);
+    const says = pointed.map((name) => `${at(name)} ${relation([value(name)])} ${show(value(name))}`).join(", ");
+    const change = ["lowers", "does not change", "raises"][Math.sign(value(back)) + 1];
+    say(status, `${read} ${says}. A larger ${sub(name)} here ${change} ${get("gradient") === "loss" ? "the loss" : "the right score"}.`);
 
+    const sum = name === "x1" || name === "x2" ? name : back;
     const [products, left, right, a, b, to] = SUMS[sum] ?? [[]];
     const terms = products
       // Most of dx1 is zero.
-      .filter((places) => String(places[to]) === String(cell) && (left !== "dx1" || value(left, places[a])))
+      .filter((places) => places[to].every((n, axis) => n === cell[axis]) && (left !== "dx1" || value(left, places[a])))
       .map((places) => [
         `${at(left, places[a])} × ${at(right, places[b])}`,
         `${factor(value(left, places[a]))} × ${factor(value(right, places[b]))}`,

@@ -10,16 +10,16 @@ function pixels(name, caption, values, maps, onPoint) {
   // Between two maps a column is left free.
   const left = (c) => c + Math.floor((c * maps) / size[1]);
   const [height, width] = [size[0], size[1] + maps - 1];
-  const most = Math.max(...values.flat().map(Math.abs));
-  const signed = values.flat().some((v) => v < 0);
-  const scale = (signed ? `white ${show(-most)}, grey 0` : "white 0") + `, black ${show(most)}`;
+  const numbers = values.flat();
+  const most = Math.max(...numbers.map(Math.abs));
+  const least = numbers.some((v) => v < 0) ? -most : 0;
+  const label = `${caption}, ${show(least)} white, ${show(most)} black`;
 
-  const canvas = h("canvas", { width, height, role: "img", "data-plot": name, "aria-label": `${caption}: ${scale}` });
+  const canvas = h("canvas", { width, height, role: "img", "data-plot": name, "aria-label": label });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   values.forEach((row, r) => row.forEach((v, c) => {
-    const part = v / (most || 1);
-    const grey = 255 * (signed ? 0.5 - part / 2 : 1 - part);
+    const grey = 255 * (1 - (v - least) / (most - least || 1));
     image.data.set([grey, grey, grey, 255], 4 * (width * r + left(c)));
   }));
   context.putImageData(image, 0, 0);
@@ -46,9 +46,8 @@ function pixels(name, caption, values, maps, onPoint) {
     const [top, from, high, wide] = [r / height, left(c) / width, rows / height, columns / width].map((part) => `${100 * part}%`);
     box.append(h("span", { class: css, "data-at": [r, c], style: `top: ${top}; left: ${from}; height: ${high}; width: ${wide}` }));
   };
-  const line = (text) => h("div", { class: "cx-caption", "aria-hidden": "true" }, text);
   return {
-    node: h("div", { class: "cx-picture" }, line(caption), box, line(scale)),
+    node: h("div", { class: "cx-picture" }, h("div", { class: "cx-caption", "aria-hidden": "true" }, label), box),
     mark,
     clear: () => box.replaceChildren(canvas),
     select: (cell) => mark((selected = cell), "cx-at"),
