@@ -45,7 +45,7 @@ class SoftmaxExplorer(Explorer):
 
     kind = "softmax"
     label = "Softmax explorer"
-    uses = ("grid", "bars", "row")
+    uses = ("grid", "bargrid", "row")
 
     def frame(self, settings: Settings) -> Frame:
         """All tables of one setting; None where a number is not finite."""

@@ -54,7 +54,7 @@ function render(context) {
     const mode = get("mode");
     const { z, a, label, shift, jacobian, naive, stable } = frame;
     const heads = z.map((_, k) => (k === label ? `${k} ✓` : `${k}`));
-    const column = (name, caption, low, high, more = {}) => bars(name, caption, heads, frame[name], { low, high, ...more });
+    const column = (name, caption, low, high, more = {}) => barGrid(name, caption, heads, frame[name], { low, high, ...more });
     const summed = (name, caption, low) =>
       column(name, caption, low, 1, { sum: sumOf(frame[name]), onPoint });
     const reach = Math.max(4, ...z.map(Math.abs));
@@ -82,8 +82,8 @@ function render(context) {
           z: score(onPoint),
           a: column("a", "Probabilities a", 0, 1, { onPoint }),
           dz: summed("dz", "dz = a − y", -1),
-          da: bars("da", "Incoming da", heads, frame.da.map(or("-inf"))),
-          through: bars("through", "da through the Jacobian", heads, through, { low: -1, high: 1, sum: through.includes("nan") ? "nan" : sumOf(through) }),
+          da: barGrid("da", "Incoming da", heads, frame.da.map(or("-inf"))),
+          through: barGrid("through", "da through the Jacobian", heads, through, { low: -1, high: 1, sum: through.includes("nan") ? "nan" : sumOf(through) }),
           squared: summed("squared", "dz of the squared error", -1),
         };
       },
