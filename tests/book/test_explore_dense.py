@@ -199,8 +199,8 @@ def accidents(product: str, target: str) -> str:
     ]
     (a, b), (c, d) = sides
     goal = letters[OWNER[target]]
-    pairs = [sorted(pair) for pair in ((b, c), (a, goal[0]), (d, goal[1])) if pair[0] != pair[1]]
-    return " and ".join(dict.fromkeys(" = ".join(pair) for pair in pairs))
+    pairs = [pair for pair in ((b, c), (a, goal[0]), (d, goal[1])) if pair[0] != pair[1]]
+    return " = ".join(sorted(set().union(*pairs)))
 
 
 @pytest.mark.parametrize("target", ["dw", "dx"])

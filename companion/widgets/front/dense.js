@@ -215,12 +215,12 @@ function render(context) {
 
     const owner = target[1];
     const [[a, b], [c, d], [e, f]] = [...sides, owner].map((name) => AXES[name]);
-    const accidents = [[b, c], [a, e], [d, f]].filter(([p, q]) => p !== q).map((two) => two.sort().join(" = "));
+    const accidents = [[b, c], [a, e], [d, f]].filter(([p, q]) => p !== q).flat();
     let verdict = `does not fit: the inner sizes ${inner} and ${other} differ.`;
     if (inner === other) {
       const many = rows * columns;
       verdict = `fits, but gives ${rows} × ${columns}; ${owner} is ${shape(frame[target]).join(" × ")}.`;
-      const why = accidents[0] ? "by accident: " + [...new Set(accidents)].join(" and ") : "whatever the sizes";
+      const why = accidents[0] ? "by accident: " + [...new Set(accidents)].sort().join(" = ") : "whatever the sizes";
       if (frame[product])
         verdict = `fits and gives the shape of ${owner}, ${why}. ` +
           `${many - differences(frame, product, target).length} of its ${many} numbers are those of ${target}.`;
