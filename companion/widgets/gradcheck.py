@@ -104,7 +104,8 @@ class GradcheckExplorer(Explorer):
     def frame(self, settings: Settings) -> Frame:
         """Errors of every method at every nudge, and what is expected of them.
 
-        Errors are kept to two digits, and None where there is no slope.
+        Errors are kept to two digits, and None where there is no slope; what is expected of them is
+        kept to three.
         """
         example = FUNCTIONS[settings["function"]]
         x = np.asarray(example.at, settings["precision"])
@@ -116,14 +117,17 @@ class GradcheckExplorer(Explorer):
             "x": place,
             "slope": exact,
             "errors": [
-                [_two_digits(slope_by(method, example.f, x, step), exact) for method in METHODS]
+                [_error(slope_by(method, example.f, x, step), exact) for method in METHODS]
                 for step in steps
             ],
             "truncation": [
-                m.share * abs(example.derivative(m.order, place)) for m in METHODS.values()
+                _rounded(m.share * abs(example.derivative(m.order, place)), 3)
+                for m in METHODS.values()
             ],
-            "rounding": [m.noise * mu * abs(float(example.f(place))) for m in METHODS.values()],
-            "rule": [rule_of_thumb(method, place, mu) for method in METHODS],
+            "rounding": [
+                _rounded(m.noise * mu * abs(float(example.f(place))), 3) for m in METHODS.values()
+            ],
+            "rule": [_rounded(rule_of_thumb(method, place, mu), 3) for method in METHODS],
         }
 
     def parts(self, settings: Settings) -> list[Part]:
@@ -225,5 +229,10 @@ def explore_gradcheck(
     return present(GradcheckExplorer([FUNCTION, PRECISION, METHOD, EXPONENT], settings))
 
 
-def _two_digits(slope: float | None, exact: float) -> float | None:
-    return None if slope is None else float(f"{slope - exact:.1e}")
+def _error(slope: float | None, exact: float) -> float | None:
+    return None if slope is None else _rounded(slope - exact, 2)
+
+
+def _rounded(value: float, digits: int) -> float:
+    """To so many digits, as a page can store it."""
+    return float(f"{value:.{digits}g}")
