@@ -155,6 +155,11 @@ def test_the_checkerboard():
     np.testing.assert_array_equal(counts, (rows % 3 < 2) & (columns % 3 < 2))
 
 
+def test_a_stamp_of_zeros_counts():
+    explorer = still([[0, 1]], [[1, 0, 1]])
+    assert explorer.frame(explorer.settings)["counts"] == [[1, 1, 2, 1, 1]]
+
+
 def test_padding_beyond_the_kernel_cuts_the_stuffed_input_too():
     explorer = still(kernel_size=1, stride=2, padding=2)
     frame = explorer.frame(explorer.settings)
