@@ -155,6 +155,11 @@ def test_the_checkerboard():
     np.testing.assert_array_equal(counts, (rows % 3 < 2) & (columns % 3 < 2))
 
 
+def test_a_stamp_of_zeros_counts():
+    explorer = still([[0, 1]], [[1, 0, 1]])
+    assert explorer.frame(explorer.settings)["counts"] == [[1, 1, 2, 1, 1]]
+
+
 def test_padding_beyond_the_kernel_cuts_the_stuffed_input_too():
     explorer = still(kernel_size=1, stride=2, padding=2)
     frame = explorer.frame(explorer.settings)
@@ -180,17 +185,19 @@ def test_the_examples_tell_every_place_and_direction_apart():
         assert 0 not in table
 
 
-def test_a_page_stores_the_output_of_every_setting_where_it_is_light():
-    explorer = still()
+def test_a_page_stores_the_output_for_what_can_be_listed():
+    explorer = still(output_padding=1)
     (part,) = explorer.parts(explorer.settings)
-    assert [len(values) for values in part.by.values()] == [4, 3, 3, 3, 1]
-    for values, stored in zip(SETTINGS, part.of, strict=True):
-        frame = explorer.frame(explorer.settings | dict(zip(NAMES, values, strict=True)))
+    names = [*NAMES, "stamps"]
+    assert list(part.by) == names
+    assert [len(values) for values in part.by.values()] == [4, 3, 3, 1, 1]
+    for values, stored in zip(itertools.product(*part.by.values()), part.of, strict=True):
+        frame = explorer.frame(explorer.settings | dict(zip(names, values, strict=True)))
         assert stored == ({} if "problem" in frame else {"z": frame["z"]})
     large = still(np.ones((7, 9)), stride=3)
     (part,) = large.parts(large.settings)
     assert part.of == [{"z": large.frame(large.settings)["z"]}]
-    assert part.by["stride"] == [3]
+    assert list(part.by.values()) == [[3], [3], [0], [0], [63]]
 
 
 @pytest.mark.parametrize(

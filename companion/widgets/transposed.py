@@ -48,7 +48,7 @@ TABLES = (Table("x", "H W", most=12), Table("w", "kh kw", most=8), Table("dz", "
 IMAGE = np.array([[1, 10, 2, 3], [2, -1, 1, 4], [3, 1, -2, 1]])
 KERNEL = np.array([[1, 2, 3, 1], [3, -1, 1, -2], [-1, 1, 2, 1], [1, 3, -2, -1]])
 STORED = 30
-"""Inputs beyond which a static page carries the first setting only and computes the others."""
+"""Inputs beyond which a static page carries the first setting's output only."""
 
 
 def _gradient(x: FloatArray, w: FloatArray) -> FloatArray:
@@ -126,17 +126,17 @@ class TransposedExplorer(Explorer):
         }
 
     def parts(self, settings: Settings) -> list[Part]:
-        """The output of all settings, or of this one where all would make the page heavy."""
-        sliders = [c for c in self.controls if isinstance(c, Slider) and c.name != "stamps"]
+        """The output for all kernels, strides and paddings, if that does not make a page heavy."""
+        sliders = [c for c in self.controls if isinstance(c, Slider)]
+        listed = sliders[:-2] if np.size(settings["x"]) <= STORED else []
+        # The output padding and the stamps as they are; where they are moved, the page adds up.
+        also = [slider.name for slider in sliders if slider not in listed]
 
         def output(settings: Settings) -> Frame:
             frame = self.frame(settings)
             return {"z": frame["z"]} if "z" in frame else {}
 
-        if np.size(settings["x"]) > STORED:
-            return [tabulate([], settings, output, also=[*(c.name for c in sliders), "stamps"])]
-        # Stored as it stands when all have stamped; on the way there the page adds up itself.
-        return [tabulate(sliders, settings, output, also=["stamps"])]
+        return [tabulate(listed, settings, output, also=also)]
 
     def captions(self, settings: Settings) -> dict[str, str]:
         """The grids of the first view."""
