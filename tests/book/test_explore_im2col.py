@@ -308,6 +308,10 @@ def test_a_typed_pixel_moves_its_copies_and_a_typed_gradient_one_pixel(driver: D
 
     driver.choose("mode", "col2im")
     before = driver.read()["grids"]["dx"]
+    driver.point("Control+Home", "ArrowRight", "Enter", grid="cols")
+    field = driver.root.locator("td input")
+    assert field.get_attribute("aria-label") == "dX[(0, 0), (0, 1)]"
+    driver.press("Escape")
     driver.type("cols", (2, 3), "100.25")
     cols = np.array(settings["cols"], dtype=float)
     cols[2, 3] = 100.25

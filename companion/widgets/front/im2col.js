@@ -96,7 +96,7 @@ function render(context) {
       onEdit: (name === "x" || name === "cols") && edit(name),
       ...(PIXELS.includes(name)
         ? { onPoint: onPixel, origin: name === "x" ? -p : 0, size }
-        : { onPoint: onEntry, rows: heads(out), columns: heads(kernel) }),
+        : { onPoint: onEntry, rows: heads(out), columns: heads(kernel), called: (at) => nameOf("dX", entryAt(frame, at)) }),
     })]));
 
     const said = new Set(["One image, one channel: n = 0, c = 0. The columns count c first, then v, then u."]);
