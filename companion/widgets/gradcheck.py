@@ -2,7 +2,7 @@
 
 Chapter ``gradcheck``, equations gradcheck-central, gradcheck-truncation, gradcheck-step,
 gradcheck-richardson and gradcheck-complex; the slopes are those of
-:func:`companion.numerical_gradient`.
+:func:`companion.gradcheck.numerical_gradient`.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def explore_gradcheck(
         Of x and of all that is computed from it.
     method : {"forward", "central", "richardson", "complex"}
         The way to take the slope; ``"forward"`` nudges to one side, the others are those of
-        :func:`companion.numerical_gradient`.
+        :func:`companion.gradcheck.numerical_gradient`.
     exponent : float, -13 to -1 in steps of 0.5
         The nudge is ten to this power.
 

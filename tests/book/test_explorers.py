@@ -226,13 +226,14 @@ def test_labels_and_pictures_have_names(driver: Driver) -> None:
 
 @disk
 def test_a_control_answers_within_a_frame(kind: str, driver: Driver) -> None:
-    """Script and layout, for every step of the walk through the stored states."""
+    """Script and layout, for stored states and typed ones."""
     explorer = still(kind)
     rng = np.random.default_rng(1)
-    steps = list(walk(listed(explorer))) + [sample(explorer, rng) for _ in range(50)]
-    # The least of three walks: what the explorer takes, not what else the machine is doing.
+    steps = list(walk(listed(explorer)))
+    steps = steps[:: len(steps) // 80 + 1] + [sample(explorer, rng) for _ in range(40)]
+    # The least of five walks: what the explorer takes, not what else the machine is doing.
     walks = driver.root.evaluate(
-        """(root, steps) => [1, 2, 3].map(() => steps.map((state) => {
+        """(root, steps) => [1, 2, 3, 4, 5].map(() => steps.map((state) => {
             const { model } = root;
             const start = performance.now();
             for (const [name, value] of Object.entries(state))
