@@ -136,8 +136,8 @@ def explore_network(
     """Show a small network at moments of its training: what it makes of a digit, and the way back.
 
     The network is ``Conv2D(1, 3, 3)``, ``ReLU()``, ``MaxPool2D(3)``, ``Flatten()``,
-    ``Dense(48, 10)``. It was trained once on the digits of :func:`companion.datasets.load_digits`, shrunk to
-    14 x 14 pixels, and its weights were kept before some of the steps. They are rounded to
+    ``Dense(48, 10)``. It was trained once on the digits of :func:`companion.datasets.load_digits`,
+    shrunk to 14 x 14 pixels, and its weights were kept before some of the steps. They are rounded to
     eighths, and so are the pixels: what is shown is the network with those weights, computed
     exactly.
 

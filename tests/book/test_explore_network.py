@@ -171,7 +171,8 @@ def test_the_curves_are_the_recorded_run(driver: Driver) -> None:
         lines = plot.evaluate(
             """(svg) => [...svg.querySelectorAll("[data-line]")].map((line) =>
                 [line.dataset.line, line.getAttribute("stroke-dasharray"),
-                 line.getAttribute("d").slice(1).split("L").map((p) => p.split(" ").map(Number))])"""
+                 line.getAttribute("d").slice(1).split("L")
+                     .map((p) => p.split(" ").map(Number))])"""
         )
         dots = plot.evaluate(
             """(svg) => [...svg.querySelectorAll("circle")].map((dot) =>
