@@ -137,8 +137,8 @@ def explore_network(
 
     The network is ``Conv2D(1, 3, 3)``, ``ReLU()``, ``MaxPool2D(3)``, ``Flatten()``,
     ``Dense(48, 10)``. It was trained once on the digits of :func:`companion.datasets.load_digits`,
-    shrunk to 14 x 14 pixels, and its weights were kept before some of the steps. They are rounded to
-    eighths, and so are the pixels: what is shown is the network with those weights, computed
+    shrunk to 14 x 14 pixels, and its weights were kept before some of the steps. They are rounded
+    to eighths, and so are the pixels: what is shown is the network with those weights, computed
     exactly.
 
     Parameters
