@@ -129,6 +129,7 @@ def check_frame(seen: dict[str, Any], frame: dict[str, Any]) -> set[str]:
         return set()
     assert seen["grids"] or seen["plots"], seen
     for name, table in seen["grids"].items():
+        assert name in frame, f"{name} is shown, but no table of this frame"
         wanted = np.vectorize(shown)(np.asarray(frame[name], dtype=float))
         # Where the frame has None, the page has a text, such as inf.
         same = np.array_equal(np.ravel(table), wanted.ravel(), equal_nan=True)
