@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import DESKTOP, PHONE, Opened
-from exploring import Driver, still
+from exploring import READ, Driver, still
 from playwright.sync_api import Browser, Locator
 
 from companion.widgets._display import Explorer
@@ -20,21 +20,29 @@ WIDTHS = {"x0": 14, "w0": 3, "x1": 12, "x2": 12, "x3": 4}
 MORE = {"x1": ["x0", "w0"], "x2": ["x1", "dx1"], "x3": ["x2", "dx2"]}
 STEPS = [0, 3, 7, 15, 31, 127, 1023]
 
-# Every picture: its size, its greys, its label, its marks, in tables of the canvas's own pixels.
+# The marks of every picture: class, cell, and top, left, height and width in the canvas's pixels.
+MARKS = r"""(root) => Object.fromEntries([...root.querySelectorAll("canvas")].map((canvas) => {
+    const { width, height } = canvas;
+    const box = canvas.getBoundingClientRect();
+    return [canvas.dataset.plot, [...canvas.parentNode.querySelectorAll("span")].map((span) => {
+        const at = span.getBoundingClientRect();
+        return [span.className, span.dataset.at.split(",").map(Number), [
+            (at.top - box.top) / box.height * height, (at.left - box.left) / box.width * width,
+            at.height / box.height * height, at.width / box.width * width]];
+    })];
+}))"""
+# The greys of every picture, and its label.
 PICTURES = r"""(root) => Object.fromEntries([...root.querySelectorAll("canvas")].map((canvas) => {
     const { width, height } = canvas;
     const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-    const box = canvas.getBoundingClientRect();
-    return [canvas.dataset.plot, {
-        width, height, data: [...data], label: canvas.ariaLabel.replaceAll("\u2212", "-"),
-        marks: [...canvas.parentNode.querySelectorAll("span")].map((span) => {
-            const at = span.getBoundingClientRect();
-            return [span.className, span.dataset.at.split(",").map(Number),
-                [(at.top - box.top) / box.height * height, (at.left - box.left) / box.width * width,
-                 at.height / box.height * height, at.width / box.width * width]];
-        }),
-    }];
+    const label = canvas.ariaLabel.replaceAll("\u2212", "-");
+    return [canvas.dataset.plot, { width, height, data: [...data], label }];
 }))"""
+POINT = f"""(root, cells) => cells.map((cell) => {{
+    root.model.set("cell", cell);
+    root.model.save_changes();
+    return [({READ})(root), ({MARKS})(root)];
+}})"""
 
 
 @pytest.fixture(scope="session")
@@ -314,13 +322,10 @@ def marks_wanted(frame: dict[str, Any], layer: str, cell: tuple[int, int]) -> di
     return wanted
 
 
-def check_marks(driver: Driver, frame: dict[str, Any], layer: str, cell: tuple[int, int]) -> None:
-    wanted = marks_wanted(frame, layer, cell)
-    for name, picture in pictures(driver).items():
-        assert len(picture["marks"]) == len(wanted[name])
-        for (css, at, box), (kind, place, rows, columns) in zip(
-            picture["marks"], wanted[name], strict=True
-        ):
+def check_marks(marks: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert set(marks) == set(wanted)
+    for name, seen in marks.items():
+        for (css, at, box), (kind, place, rows, columns) in zip(seen, wanted[name], strict=True):
             assert (css, at) == (kind, place)
             assert box == pytest.approx([place[0], pixel(name, place[1]), rows, columns], abs=0.05)
 
@@ -330,15 +335,12 @@ def test_cells_of_every_layer(driver: Driver) -> None:
     for layer, (snapshot, digit) in itertools.product(WIDTHS, [(0, 3), (6, 8)]):
         frame = put(driver, layer=layer, snapshot=snapshot, digit=digit)
         H, columns = np.shape(frame[layer])
-        cells = list(itertools.product(range(H), range(columns)))
-        step = 1 if len(cells) < 60 else 11
-        for cell in cells[::step]:
-            put(driver, cell=list(cell))
-            seen = driver.read()
+        cells = list(itertools.product(range(H), range(columns)))[:: 1 if H < 10 else 5]
+        shown = driver.root.evaluate(POINT, [list(cell) for cell in cells])
+        for cell, (seen, marks) in zip(cells, shown, strict=True):
             counts[layer].add(check_sum(seen, frame, layer, cell))
             check_words(seen, frame, layer, cell)
-            if cell in cells[:: 5 * step]:
-                check_marks(driver, frame, layer, cell)
+            check_marks(marks, marks_wanted(frame, layer, cell))
     assert counts["x2"] == {1}
     assert counts["x1"] == {9}
     assert counts["x3"] == {10}
@@ -352,9 +354,10 @@ def test_of_several_largest_the_first_is_marked(driver: Driver) -> None:
     windows = np.array(frame["x2"]).reshape(4, 3, 12, 3).transpose(0, 2, 1, 3).reshape(4, 12, 9)
     ties = np.argwhere((windows == windows.max(axis=2, keepdims=True)).sum(axis=2) > 1)
     assert len(ties) > 3
-    for r, c in ties.tolist():
-        put(driver, cell=[r, c])
-        check_marks(driver, frame, "x3", (r, c))
+    for (r, c), (_, marks) in zip(
+        ties.tolist(), driver.root.evaluate(POINT, ties.tolist()), strict=True
+    ):
+        check_marks(marks, marks_wanted(frame, "x3", (r, c)))
         assert np.count_nonzero(np.array(frame["dx2"])[3 * r : 3 * r + 3, 3 * c : 3 * c + 3]) == 1
 
 
@@ -372,7 +375,7 @@ def picture(driver: Driver, name: str) -> Locator:
 
 
 def pointed_at(driver: Driver, name: str) -> list[int]:
-    (mark,) = [at for css, at, _ in pictures(driver)[name]["marks"] if css == "cx-at"]
+    (mark,) = [at for css, at, _ in driver.root.evaluate(MARKS)[name] if css == "cx-at"]
     return mark
 
 
