@@ -44,6 +44,13 @@ def errors(method: str, **settings: Any) -> dict[float, float | None]:
     return dict(zip(np.arange(-13, -0.9, 0.5).tolist(), column, strict=True))
 
 
+# Before NumPy 2 an array without axes took the precision of the scalars it met: other roundings.
+needs_numpy_2 = pytest.mark.skipif(
+    int(np.__version__.split(".")[0]) < 2, reason="NumPy 1 rounds single numbers differently"
+)
+
+
+@needs_numpy_2
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # the root of a negative number
@@ -89,6 +96,7 @@ def test_single_precision_stays_single() -> None:
     assert abs(single) > 1e4 * abs(double)
 
 
+@needs_numpy_2
 @pytest.mark.parametrize("function", ["product", "root", "log"])
 def test_the_expected_truncation_is_the_right_arm(function: str) -> None:
     """The method's power, and the right derivative in front of it."""
@@ -140,6 +148,7 @@ def test_the_default_step_is_the_rule_of_thumb() -> None:
         assert own == numerical_gradient(f, place, method=method)
 
 
+@needs_numpy_2
 def test_what_the_chapter_says_of_it() -> None:
     """The claims of the tasks under the explorer."""
     central = errors("central")
