@@ -173,10 +173,6 @@ CONTROLS = [
     (SLIDER, 1.25, "steps must be at most 1, got 1.25"),
     (SLIDER, -0.25, "steps must be at least 0"),
     (SLIDER, "a", "steps must be a number, got 'a'"),
-    (_controls.Number("z", "Z", -2, 2), np.float32(1.5), 1.5),
-    (_controls.Number("z", "Z", -2, 2), 2.5, "z must be from -2 to 2, got 2.5"),
-    (_controls.Number("z", "Z"), np.nan, "z must be finite"),
-    (_controls.Number("z", "Z"), True, "z must be a number"),
     (_controls.Table("a", "n", 3), (1, 2.5), [1, 2.5]),
     (_controls.Table("a", "n", 3), np.arange(4), "a must have 1 to 3 entries, got shape (4,)"),
     (_controls.Table("a", "n", 3), [], "a must have 1 to 3 entries"),
@@ -214,8 +210,6 @@ def other(control, now):
         return (np.asarray(now, dtype=float) + 0.5).tolist()
     if control.type == "cell":
         return [0, 0] if now != [0, 0] else [0, 1]
-    if control.type == "number":
-        return now / 2 + 0.125
     return next(value for value in control.values() if value != now)
 
 

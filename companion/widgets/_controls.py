@@ -52,26 +52,6 @@ class Slider:
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number that the reader types."""
-
-    type: ClassVar[str] = "number"
-    name: str
-    label: str
-    low: float = -LARGEST
-    high: float = LARGEST
-
-    def check(self, value: Any) -> float:
-        """The value as a float within the limits."""
-        number = in_range(self.name, value)
-        if not self.low <= number <= self.high:
-            raise ValueError(
-                f"{self.name} must be from {self.low:g} to {self.high:g}, got {value!r}"
-            )
-        return number
-
-
-@dataclass(frozen=True)
 class Choice:
     """A few options, each a value and its text, of which the reader picks one.
 
@@ -155,7 +135,7 @@ class Cell:
         return [as_int(self.name, at, minimum=0) for at in value]
 
 
-Control: TypeAlias = Slider | Number | Choice | Table | Cell
+Control: TypeAlias = Slider | Choice | Table | Cell
 Settings: TypeAlias = dict[str, Any]
 
 

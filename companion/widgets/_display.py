@@ -23,7 +23,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from ._controls import Choice, Control, Number, Settings, Slider, Table, for_page
+from ._controls import Choice, Control, Settings, Slider, for_page
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -114,14 +114,14 @@ class Explorer(ABC):
         given = map("{}={!r}".format, [c.name for c in self._moved()], self._values(settings))
         return f"explore_{self.kind}({', '.join(given)})"
 
-    def _moved(self) -> list[Slider | Number | Choice]:
-        return [c for c in self.controls if isinstance(c, Slider | Number | Choice)]
+    def _moved(self) -> list[Slider | Choice]:
+        return [c for c in self.controls if isinstance(c, Slider | Choice)]
 
     def _values(self, settings: Settings) -> list[Any]:
         return [settings[control.name] for control in self._moved()]
 
     @staticmethod
-    def _say(control: Slider | Number | Choice, value: Any) -> str:
+    def _say(control: Slider | Choice, value: Any) -> str:
         if isinstance(control, Choice):
             return f"{control.label.lower()} {dict(control.options)[value]}"
         return f"{control.label.lower()} {value:g}"
@@ -231,8 +231,3 @@ def _table(caption: str, values: list[Any]) -> str:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def typed(controls: Iterable[Control]) -> tuple[str, ...]:
-    """Names of the settings that a reader types, which no page can list."""
-    return tuple(c.name for c in controls if isinstance(c, Number | Table))

@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Context, Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Locator, Page
+from browsing import DESKTOP, Opened
+from playwright.sync_api import Browser, Locator, Page
 
 from companion import widgets
 from companion.widgets._controls import Choice, Control, Slider
@@ -108,6 +111,18 @@ class Driver:
         self.press("Enter")
 
 
+@contextmanager
+def own_page_of(browser: Browser, folder: Path, explorers: Iterable[Explorer]) -> Iterator[Opened]:
+    """Open a page that holds these explorers and nothing else."""
+    html = "".join(explorer.html(explorer.settings) for explorer in explorers)
+    page = f"<!doctype html><html lang=en><title>Own</title><main>{html}"
+    (folder / "own.html").write_text(page, "utf-8")
+    with browser.new_context(viewport=DESKTOP) as context:
+        opened = Opened(context.new_page(), folder.as_uri())
+        opened.goto("own.html")
+        yield opened
+
+
 def still(kind: str, *arguments: Any, **settings: Any) -> Explorer:
     """Return an explorer without its live form."""
     explorer = getattr(widgets, f"explore_{kind}")(*arguments, **settings)
@@ -174,10 +189,8 @@ def sample(explorer: Explorer, rng: np.random.Generator) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for control in explorer.controls:
         first = explorer.settings[control.name]
-        if control.type == "number":
-            value: Any = float(rng.uniform(max(control.low, -9), min(control.high, 9)))
-        elif control.type == "table":
-            value = rng.normal(size=np.shape(first)).tolist()
+        if control.type == "table":
+            value: Any = rng.normal(size=np.shape(first)).tolist()
         elif control.type == "cell":
             value = first
         else:

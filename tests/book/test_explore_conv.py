@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, PHONE, Opened
-from exploring import Driver, check_frame, still
+from browsing import PHONE, Opened
+from exploring import Driver, check_frame, own_page_of, still
 from playwright.sync_api import Browser
 
 CONV = "book/conv.html"
@@ -327,12 +327,7 @@ def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         still("conv", X, W, np.ones((3, 3)), stride=2, mode="backward"),
         still("conv", np.ones((20, 20)), stride=2, dz=np.ones((20, 20))),
     ]
-    html = "".join(explorer.html(explorer.settings) for explorer in shown)
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, shown) as opened:
         yield opened
 
 

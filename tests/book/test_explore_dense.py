@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, Opened
-from exploring import FRAMES, Driver, check_frame, still
+from browsing import Opened
+from exploring import FRAMES, Driver, check_frame, own_page_of, still
 from playwright.sync_api import Browser
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -341,12 +341,7 @@ X, W, B, DZ = (RNG.normal(size=size).round(3) for size in [(3, 28), (28, 2), (2,
 @pytest.fixture
 def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
     shown = [still("dense"), still("dense", X, W, B, DZ, added=2), still("dense", w=W[:3])]
-    html = "".join(explorer.html(explorer.settings) for explorer in shown)
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, shown) as opened:
         yield opened
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, PHONE, Opened
-from exploring import Driver, check_frame, shown, still
+from browsing import PHONE, Opened
+from exploring import Driver, check_frame, own_page_of, shown, still
 from playwright.sync_api import Browser
 
 PAGE = "book/im2col.html"
@@ -380,12 +380,7 @@ def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         still("im2col", X, kh=2, mode="col2im"),
         still("im2col", X, COLS, mode="tap"),
     ]
-    html = "".join(explorer.html(explorer.settings) for explorer in explorers)
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, explorers) as opened:
         yield opened
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, PHONE, Opened
-from exploring import Driver, check_frame, shown, still
+from browsing import PHONE, Opened
+from exploring import Driver, check_frame, own_page_of, shown, still
 from playwright.sync_api import Browser
 
 SOFTMAX = "book/softmax.html"
@@ -301,12 +301,7 @@ def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         still("softmax"),
         still("softmax", OWN, right_class=3, shift=800, mode="overflow"),
     ]
-    html = "".join(explorer.html(explorer.settings) for explorer in shown_here)
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, shown_here) as opened:
         yield opened
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, Opened
-from exploring import Driver, check_frame, shown, still
+from browsing import Opened
+from exploring import Driver, check_frame, own_page_of, shown, still
 from playwright.sync_api import Browser
 
 PAGE = "book/transposed.html"
@@ -438,12 +438,7 @@ def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         still("transposed", np.ones((12, 12)), np.arange(64).reshape(8, 8), mode="scatter"),
         still("transposed", X, W, np.ones((8, 7)), stride=3),
     ]
-    html = "".join(explorer.html(explorer.settings) for explorer in shown_here)
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, shown_here) as opened:
         yield opened
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import DESKTOP, PHONE, Opened
-from exploring import FRAMES, KINDS, Driver, check_frame, listed, sample, still, walk
+from browsing import PHONE, Opened
+from exploring import FRAMES, KINDS, Driver, check_frame, listed, own_page_of, sample, still, walk
 from playwright.sync_api import Browser
 
 from companion.widgets._controls import Choice, Slider
@@ -305,12 +305,7 @@ def test_what_an_explorer_adds_to_its_page(kind: str, page_of: str, html: Path) 
 @pytest.fixture
 def own_page(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
     """All explorers on one page, the first twice."""
-    html = "".join(explorer.html(explorer.settings) for explorer in map(still, [*KINDS, KINDS[0]]))
-    path = tmp_path / "own.html"
-    path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
-    with browser.new_context(viewport=DESKTOP) as context:
-        opened = Opened(context.new_page(), tmp_path.as_uri())
-        opened.goto("own.html")
+    with own_page_of(browser, tmp_path, map(still, [*KINDS, KINDS[0]])) as opened:
         yield opened
 
 

@@ -51,11 +51,17 @@ function render(context) {
     const rule = Math.log10(frame.rule[m]);
     const others = range(4).filter((k) => k !== m);
     const zeros = range(COUNT).filter((n) => errors[n] === 0);
+    /** Where a curve is farthest from the others: its name belongs to it there. */
+    const apart = (k) => {
+      const gaps = points(k).map(([, v], i) => v === null ? -1
+        : Math.min(9, ...range(4).filter((j) => j !== k && points(j)[i][1] !== null).map((j) => Math.abs(v - points(j)[i][1]))));
+      return gaps.indexOf(Math.max(...gaps));
+    };
     const lines = [
-      { label: NAMES[m], points: points(m) },
-      { label: "expected", points: guess, dash: "2 3" },
+      { label: NAMES[m], points: points(m), at: apart(m) },
+      { label: "expected", points: guess, dash: "2 3", at: Math.min(6, guess.length - 1) },
       { label: "rule of thumb", points: rule < FIRST || rule > -1 ? [] : [[rule, ZERO], [rule, 0], [rule, 2]], dash: "9 3", thin: true },
-      ...others.map((k, i) => ({ label: NAMES[k], points: points(k), dash: ["6 4", "8 3 2 3", "2 4"][i], thin: true })),
+      ...others.map((k, i) => ({ label: NAMES[k], points: points(k), at: apart(k), dash: ["6 4", "8 3 2 3", "2 4"][i], thin: true })),
     ];
     const dots = zeros.map((n) => ({ x: exponentOf(n), y: ZERO, hollow: true }));
     if (least !== n) dots.push({ x: exponentOf(least), y: height(least), label: "least", hollow: true });
@@ -70,7 +76,7 @@ function render(context) {
         `${errors[COUNT - 1] === null ? "missing" : times(errors[COUNT - 1])} at ${power(-1)}.`,
     });
     const said = ["Dot: the present nudge. Bold below: the digits above the error."];
-    if (zeros.length) said.push(`Rings at the bottom: ${zeros.length} nudges with an error of exactly 0, which has no logarithm.`);
+    if (zeros.length) said.push(`Rings at the bottom: ${zeros.length} nudge${zeros.length > 1 ? "s" : ""} with an error of exactly 0, which has no logarithm.`);
     if (errors.includes(null)) said.push("Where the line is missing there is no slope.");
     legend.textContent = said.join(" ");
     return { error: curve };

@@ -69,7 +69,7 @@ function writeSum(formula, left, terms, result, equals = "=") {
 /** "=" where every number is shown in full, else "≈". */
 const relation = (numbers) => (numbers.every((v) => Number.isInteger(v) || Number(v.toPrecision(4)) === v) ? "=" : "≈");
 
-/** Makers of rarer inputs, where an explorer uses them: field.js. */
+/** Makers of rarer inputs, where an explorer uses them: row.js. */
 const MORE_CONTROLS = {};
 
 /** Inputs for the controls of the model; `update` lays the model's values into them. */
@@ -159,7 +159,7 @@ function explore({ model, el }, { draw, point = () => {} }) {
     // A frame that is not drawn yet points when it is.
     if (view.frame === drawn && !drawn.problem) point(view);
   };
-  const events = { cell: repoint, table: panel.update, slider: panel.update, number: panel.update };
+  const events = { cell: repoint, table: panel.update, slider: panel.update };
   const heard = model.get("controls").map(({ type, name, view: only }) =>
     [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
   heard.push(["change:frame", redraw]);

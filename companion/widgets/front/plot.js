@@ -17,7 +17,7 @@ const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24
 /**
  * An axis is { low, high, label, ticks: [[value, text], ...] }; the tick "0" is drawn stronger. A line
  * is { label, points: [[x, y], ...], dash, thin, at }: `dash` as in SVG, so that lines differ not
- * only in colour; the label stands where it covers least, or at point number `at`. A null y breaks the
+ * only in colour; the label stands where it covers least, or so near to point number `at`. A null y breaks the
  * line. A dot is { x, y, label, hollow }. `words` says in a sentence what there is to see.
  */
 function plot(name, caption, { x, y, lines, dots = [], words, width = 380, height = 230 }) {
@@ -31,7 +31,7 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     picture.append(svg("line", { class: text === "0" ? "cx-tick cx-origin" : "cx-tick", x1, x2, y1, y2 }));
   for (const [v, text] of x.ticks) {
     tick(text, px(v), px(v), top, bottom);
-    picture.append(svg("text", { x: px(v), y: bottom + 14, "text-anchor": "middle" }, text));
+    picture.append(svg("text", { x: Math.min(px(v), width - 4 * `${text}`.length), y: bottom + 14, "text-anchor": "middle" }, text));
   }
   for (const [v, text] of y.ticks) {
     tick(text, left, right, py(v), py(v));
@@ -72,7 +72,8 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     write(label, [[px(a), py(b)]]);
   }
   for (const { label, points, at } of lines) {
-    const there = (at === undefined ? points.toReversed() : [points[at]]).filter(([, b]) => b !== null);
+    const near = Math.round(points.length / 8);
+    const there = (at === undefined ? points.toReversed() : points.slice(Math.max(0, at - near), at + near + 1)).filter(([, b]) => b !== null);
     const few = Math.ceil(there.length / 8);
     write(label, there.filter((_, i) => i % few === 0).map(([a, b]) => [px(a), py(b)]));
   }

@@ -86,8 +86,6 @@ function render(context) {
     const [last, ...before] = cells.map((cell) => called(name, cell)).reverse();
     return before.length ? `${before.reverse().join(", ")} and ${last}` : last;
   };
-  /** "=" where every number is shown in full, else "≈". */
-  const equality = (numbers) => (numbers.every((v) => Number.isInteger(v) || Number(v.toPrecision(4)) === v) ? "=" : "≈");
 
   function draw({ frame, get, onPoint, edit, legend }) {
     const mode = get("mode");
@@ -127,10 +125,10 @@ function render(context) {
    * the result. Each is led by "=" or "≈", as its own numbers are shown in full or not.
    */
   function writeTerms(formula, left, [open, joint, close], names, terms, numbers, result) {
-    const lines = [[left + " =", names], [equality(numbers), terms]].map(([lead, texts]) => texts.flatMap((text, n) => [
+    const lines = [[left + " =", names], [relation(numbers), terms]].map(([lead, texts]) => texts.flatMap((text, n) => [
       n ? " " : lead + " ",
       h("span", { class: "cx-term" }, (n ? "" : open) + text + (n < texts.length - 1 ? joint : close))]));
-    const last = h("strong", {}, `${equality([result, ...numbers])} ${show(result)}`);
+    const last = h("strong", {}, `${relation([result, ...numbers])} ${show(result)}`);
     formula.replaceChildren(...[...lines, [last]].map((parts) => h("p", {}, ...parts)));
   }
 
@@ -148,7 +146,7 @@ function render(context) {
     const [y, values] = [entry("y", frame, cell), members.map((place) => entry("x", frame, place))];
     const names = members.map((place) => called("x", place));
     const left = called("y", cell);
-    const equals = equality([y, ...values]);
+    const equals = relation([y, ...values]);
     const padding = places.length - members.length;
     const many = count(members.length, "value");
     const begin = `${left} ${equals} ${show(y)}. `;
@@ -190,7 +188,7 @@ function render(context) {
       else for (const name of ["dy", "D"]) shown[name].mark(window, "cx-hit", name === "dy" && `1/${slopes[n]}`);
     });
     const incoming = held.map((window) => entry("dy", frame, window));
-    const equals = equality([dx, ...incoming]);
+    const equals = relation([dx, ...incoming]);
     if (held.length)
       writeTerms(formula, left, ["", " +", ""],
         held.map((window, n) => (max ? `${slopes[n]} × ${called("dy", window)}` : `${called("dy", window)} / ${called("D", window)}`)),
@@ -245,7 +243,7 @@ function render(context) {
       shown.D.select(cell);
       markWindow(shown.x, places, frame, `1/${D}`);
       markWindow(shown.dx, members, frame, `1/${D}`);
-      lines.push(`To each: ${left} / ${called("D", cell)} = ${show(dy)} / ${D} ${equality([dy, dy / D])} ${show(dy / D)}`);
+      lines.push(`To each: ${left} / ${called("D", cell)} = ${show(dy)} / ${D} ${relation([dy, dy / D])} ${show(dy / D)}`);
       said = `${count(members.length, "value")} ${members.length > 1 ? "each get" : "gets"} 1/${D} of it.`;
       if (D > members.length) said += ` The ${D - members.length} shares of the padding are dropped.`;
     }
@@ -254,7 +252,7 @@ function render(context) {
     const dropped = frame.pooling === "counted" && frame.padding;
     lines.push(`All dy together: ${show(before)}. All dx together: ${show(after)}.`);
     formula.replaceChildren(...lines.map((line) => h("p", {}, line)), h("p", {}, h("strong", {}, dropped ? "The difference went to the padding." : "Nothing is lost.")));
-    return `${left} ${equality([dy])} ${show(dy)}. ${said}`;
+    return `${left} ${relation([dy])} ${show(dy)}. ${said}`;
   }
 
   function point({ frame, get, shown, status, formula }) {

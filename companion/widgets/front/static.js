@@ -3,7 +3,7 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
   el.dataset.ready = "";
   const { settings, label, controls, parts } = JSON.parse(el.querySelector("script").textContent);
   const initial = { ...settings };
-  const typed = controls.filter(({ type }) => type === "number" || type === "table");
+  const typed = controls.filter(({ type }) => type === "table");
   const listeners = {};
   const changed = new Set();
   const fire = (name) => (listeners[`change:${name}`] ?? []).forEach((listener) => listener());
