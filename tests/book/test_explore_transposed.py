@@ -121,7 +121,7 @@ def check_view(seen: dict[str, Any], frame: dict[str, Any], mode: str, cell: Cel
     result = entry(frame, POINTED[mode][0], cell)
     values = [[entry(frame, n, at) for n, at in zip(MET[mode], m, strict=True)] for m in met]
     numbers = [result] if mode == "scatter" else [result, *itertools.chain(*values)]
-    whole = all(float(v).is_integer() for v in numbers)
+    whole = all(shown(v) == v for v in numbers)  # shown in full
     sign = "=" if whole else "\N{ALMOST EQUAL TO}"
     said = f"{LEFT[mode]}{pair(cell)} {sign} {shown(result):g}. {explained(frame, mode, cell, met)}"
     total = np.size(frame["x"])
