@@ -177,7 +177,7 @@ function render(context) {
     const entries = met.slice(0, MOST_TERMS).map(([uv, at], n) => {
       const factors = [v, entry(w, uv)];
       const where = isIn(at, shape(z)) ? ` to z${pair(at)}` : ", cut off";
-      return `${letters(met.length)[n] ?? pair(uv)}: ${factors.map(factor).join(" × ")} ${relation(factors)} ${show(factors[0] * factors[1])}${where}`;
+      return `${letters(met.length)[n] ?? pair(uv)}: ${factors.map(factor).join(" × ")} ${relation([...factors, factors[0] * factors[1]])} ${show(factors[0] * factors[1])}${where}`;
     });
     if (met.length > MOST_TERMS) entries.push(`${met.length - MOST_TERMS} more`);
     const terms = entries.flatMap((text, n) => [n ? "; " : "", h("span", { class: "cx-term" }, text)]);
