@@ -494,7 +494,7 @@ def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step
 
 
 def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
-    nudged = x.astype(np.result_type(x, np.complex64))
+    nudged = x.astype(np.result_type(x.dtype, np.complex64))
     nudged[index] += 1j * step
     imaginary = float(_one_number(f(nudged)).imag)
     return imaginary / step  # gradcheck-complex

@@ -775,3 +775,9 @@ def test_an_empty_argument_agrees():
     report = check_gradient(np.sin, lambda dz, x: dz * np.cos(x), np.zeros(0), names=["x"])
     assert str(report) == "x: agrees, relative error at most 0.0e+00"
     assert (report.arguments[0].analytic, report.arguments[0].absolute) == (0.0, 0.0)
+
+
+def test_the_complex_step_keeps_the_precision_of_a_single_number():
+    """NumPy 1 would take a float64 array without axes for any scalar, and halve its precision."""
+    slope = numerical_gradient(lambda x: np.exp(x) * np.sin(x), np.array(0.7), method="complex")
+    assert abs(float(slope) - np.exp(0.7) * (np.sin(0.7) + np.cos(0.7))) < 1e-14
