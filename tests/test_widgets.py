@@ -148,7 +148,7 @@ def test_every_argument_is_a_control_and_every_control_is_documented(explore, ex
     assert controls - {"cell"} <= arguments
     for name in arguments:
         assert re.search(
-            rf"^    ([\w, ]*, )?{name}(, [\w, ]*)? : ", explore.__doc__, re.MULTILINE
+            rf"^([\w, ]*, )?{name}(, [\w, ]*)? : ", inspect.getdoc(explore), re.MULTILINE
         ), name
     for section in ("Returns", "Raises", "Notes", "Examples"):
         assert f"\n{section}\n---" in inspect.getdoc(explore)
