@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import as_path
+from .files import as_path
 
 _EMBEDDED = Path(__file__).parent / "data"
 _UNSIGNED_BYTE = 0x08

@@ -8,15 +8,14 @@ dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
 from __future__ import annotations
 
 import os
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .files import as_path, load_arrays, save_arrays
 from .shapes import FloatArray, as_array, as_float, as_generator, as_int, as_sizes
 
 
@@ -227,19 +226,7 @@ class Sequential(Layer):
         OSError
             If the folder is missing or cannot be written to; a file that was there stays.
         """
-        path = as_path("path", path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
-        temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            with temporary.open("xb") as file:
-                np.savez(file, **cast("dict[str, Any]", self.params))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        save_arrays(as_path("path", path), self.params)
 
     def load(self, path: str | os.PathLike[str]) -> Self:
         """Read the parameters that :meth:`save` wrote; nothing changes unless all of them fit.
@@ -252,12 +239,7 @@ class Sequential(Layer):
             If the file is damaged, or is that of another network; the message names it.
         """
         path = as_path("path", path)
-        with path.open("rb") as file:
-            try:
-                saved = np.load(file, allow_pickle=False)
-                new = {name: saved[name] for name in saved.files}
-            except Exception as error:  # each part of a damaged archive fails in its own way
-                raise ValueError(f"{path} is not a file of parameters: {error}") from error
+        new = load_arrays(path, "parameters")
         self.params = checked_params(self.params, new, str(path))
         return self
 
@@ -291,13 +273,6 @@ def _leaves(layer: Layer) -> list[Layer]:
     if not isinstance(layer, Sequential):
         return [layer]
     return [leaf for part in layer.layers for leaf in _leaves(part)]
-
-
-def as_path(name: str, value: Any) -> Path:
-    """A path, from what can be one."""
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {value!r}")
-    return Path(value)
 
 
 def checked_params(

@@ -1,0 +1,57 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def as_path(name: str, value: Any) -> Path:
+    """A path, from what can be one."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {value!r}")
+    return Path(value)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, that takes the place of ``path`` at the end, and only if all went well.
+
+    Until then it has a name of its own beside ``path``. Whatever goes wrong, an interruption
+    included, removes it and leaves a file that was at ``path`` as it was.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays in NumPy's ``.npz`` format."""
+    with written_whole(path) as file:
+        np.savez(file, **cast("dict[str, Any]", dict(arrays)))
+
+
+def load_arrays(path: Path, content: str) -> dict[str, NDArray[Any]]:
+    """Read what :func:`save_arrays` wrote; ``content`` says in an error what was expected."""
+    with path.open("rb") as file:
+        try:
+            saved = np.load(file, allow_pickle=False)
+            return {name: saved[name] for name in saved.files}
+        except Exception as error:  # each part of a damaged archive fails in its own way
+            raise ValueError(f"{path} is not a file of {content}: {error}") from error
