@@ -4,6 +4,7 @@ The companion of a book that derives each of them index by index. One module is 
 public names are here.
 """
 
+from .augment import random_shift
 from .conv import Conv2D, conv2d, conv2d_backward
 from .datasets import Dataset, load_digits, load_mnist
 from .dense import Dense, Flatten, dense, dense_backward
@@ -20,7 +21,7 @@ from .gradcheck import (
 )
 from .im2col import col2im, im2col
 from .network import Layer, Sequential, he_normal
-from .optim import SGD, Adam, cosine_decay
+from .optim import SGD, Adam, Optimizer, cosine_decay
 from .pool import (
     AvgPool2D,
     MaxPool2D,
@@ -61,6 +62,7 @@ __all__ = [
     "History",
     "Layer",
     "MaxPool2D",
+    "Optimizer",
     "ReLU",
     "Sequential",
     "avg_pool2d",
@@ -90,6 +92,7 @@ __all__ = [
     "max_pool2d_backward",
     "numerical_gradient",
     "output_size",
+    "random_shift",
     "relu",
     "relu_backward",
     "softmax",

@@ -440,7 +440,8 @@ DOORS = {**EVERY, **OTHERS}
 ELSEWHERE = {  # files and directories: test_datasets.py; the reports are results
     *("load_digits", "load_mnist", "Dataset", "Evaluation", "History", "Layer"),
     *("AdjointReport", "ArgumentReport", "GradientReport", "GradientError"),
-    "cosine_decay",  # test_optim.py
+    *("Optimizer", "cosine_decay"),  # test_optim.py
+    "random_shift",  # test_augment.py
     *("diagnose", "Diagnosis"),  # test_diagnose.py
 }
 
