@@ -19,6 +19,16 @@ from .gradcheck import (
     numerical_gradient,
 )
 from .im2col import col2im, im2col
+from .inside import (
+    Mistakes,
+    Projection,
+    activations,
+    confusion_matrix,
+    most_confident_mistakes,
+    occlusion,
+    principal_components,
+    saliency,
+)
 from .network import Layer, Sequential, he_normal
 from .optim import SGD, Adam, cosine_decay
 from .pool import (
@@ -61,14 +71,18 @@ __all__ = [
     "History",
     "Layer",
     "MaxPool2D",
+    "Mistakes",
+    "Projection",
     "ReLU",
     "Sequential",
+    "activations",
     "avg_pool2d",
     "avg_pool2d_backward",
     "check_adjoint",
     "check_gradient",
     "check_layer",
     "col2im",
+    "confusion_matrix",
     "conv2d",
     "conv2d_backward",
     "conv_transpose2d",
@@ -88,10 +102,14 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "most_confident_mistakes",
     "numerical_gradient",
+    "occlusion",
     "output_size",
+    "principal_components",
     "relu",
     "relu_backward",
+    "saliency",
     "softmax",
     "softmax_backward",
 ]
