@@ -29,6 +29,7 @@ try:
     from matplotlib import colors
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
+    from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -38,9 +39,10 @@ except ModuleNotFoundError as error:
 Colormap: TypeAlias = str | colors.Colormap
 
 WIDTH = 5.0  # inches: a page of the book; a phone shows it at two thirds and stays readable
+_BAR = 0.75  # inches: a colour bar with its numbers and label
 INK = "gray_r"  # white paper, black ink
+# From negative, light orange, over zero, grey, to positive, dark blue: darker with every step.
 SIGNED = colors.LinearSegmentedColormap.from_list("signed", ["#ffdfb0", "#9c9c9c", "#0a2a5e"])
-"""From negative, light orange, over zero, grey, to positive, dark blue; always darker."""
 
 _READABLE = 4.5  # contrast of text and its background: level AA of WCAG 2
 _HATCHES = ("", "///", "...", "xxx", "---", "+++")
@@ -63,7 +65,7 @@ def images(
     titles : sequence, optional
         One for each image. Default: none.
     columns : int, optional
-        Images in a row. Default: a number that suits N, at most 8.
+        Images in a row. Default: a number that suits N, at most 8, or 16 of more than 64.
     cmap : str or Colormap
         Of images of one channel. Default: ink is dark.
     ax : Axes, optional
@@ -162,9 +164,11 @@ def filters(
     bar = as_bool("colorbar", colorbar)
     tiles = [_Tile(w[:, :, c, k], cmap, -scale, scale) for c in range(w.shape[2]) for k in range(K)]
     if w.shape[2] == 1:
-        ax, drawn = _tiled(tiles, [str(k) for k in range(K)], columns, ax)
+        numbers = [str(k) for k in range(K)]
+        ax, drawn = _tiled(tiles, numbers, columns, ax, margin=_BAR if bar else 0.1)
     else:
-        ax, drawn = _tiled(tiles, None, K, ax)
+        margin = (_BAR if bar else 0.1) + 0.4
+        ax, drawn = _tiled(tiles, None, K, ax, margin=margin, framed=False)
         _number(ax, drawn[:K], "kernel", drawn[::K], "input channel")
     if bar:
         _colorbar(drawn[0], "weight")
@@ -188,7 +192,7 @@ def activations(
     titles : sequence, optional
         One for each map. Default: none.
     columns : int, optional
-        Maps in a row. Default: a number that suits K, at most 8.
+        Maps in a row. Default: a number that suits K, at most 8, or 16 of more than 64.
     cmap : str or Colormap, optional
         Default: from 0, white, to the largest value, black; where a value is negative, light
         orange, grey at zero, dark blue.
@@ -419,7 +423,9 @@ def saliency(
         raise ValueError(
             f"gradient must have the shape {np.shape(image)} of image, got shape {slopes.shape}"
         )
-    return _beside(picture, slopes.sum(axis=2), "gradient", "of the logit", limit, cmap, ax)
+    return _beside(
+        picture, slopes.sum(axis=2), "gradient", "gradient of the logit", limit, cmap, ax
+    )
 
 
 def occlusion(
@@ -528,7 +534,7 @@ def projection(
         ax.scatter(
             across,
             up,
-            s=28 * len(str(k)),  # points squared
+            s=36 * len(str(k)),  # points squared
             marker=f"${k}$",
             color=_readable(hues(position % 10), background),
             linewidths=0,
@@ -686,15 +692,10 @@ def probabilities(
     ax = _axes(ax, 0.5 * WIDTH)
     width = 0.8 / len(rows)
     for position, (name, row) in enumerate(rows.items()):
-        ax.bar(
-            np.arange(K) + (position - (len(rows) - 1) / 2) * width,
-            row,
-            width=width,
-            label=name,
-            hatch=_HATCHES[position % len(_HATCHES)],
-            edgecolor=ax.xaxis.label.get_color(),
-            linewidth=0.6,
-        )
+        places = np.arange(K) + (position - (len(rows) - 1) / 2) * width
+        hatch = _HATCHES[position % len(_HATCHES)]
+        for bar in ax.bar(places, row, width=width, label=name, hatch=hatch, linewidth=0.6):
+            bar.set_edgecolor(_black_or_white(bar.get_facecolor()))
     ax.set_xticks(range(K), labels)
     ax.set(xlabel="class", ylabel="probability", ylim=(0, 1.05))
     if len(rows) > 1:
@@ -715,21 +716,31 @@ class _Tile(NamedTuple):
 
 
 def _tiled(
-    tiles: Sequence[_Tile], titles: Sequence[str] | None, columns: int | None, ax: Axes | None
+    tiles: Sequence[_Tile],
+    titles: Sequence[str] | None,
+    columns: int | None,
+    ax: Axes | None,
+    *,
+    margin: float = 0.1,
+    framed: bool = True,
 ) -> tuple[Axes, list[AxesImage]]:
-    """Draw pictures of one size in rows, a title above each, in one Axes measured in pixels."""
+    """Draw pictures of one size in rows, a title above each, in one Axes measured in pixels.
+
+    A new figure has ``margin`` inches left for what comes below.
+    """
     H, W = tiles[0].picture.shape[:2]
-    across = min(len(tiles), 8) if columns is None else min(as_int("columns", columns), len(tiles))
+    wanted = (8 if len(tiles) <= 64 else 16) if columns is None else as_int("columns", columns)
+    across = min(wanted, len(tiles))
     down = -(-len(tiles) // across)
     lines = 0 if titles is None else 1 + max(title.count("\n") for title in titles)
     above = lines * 1.3 * plt.rcParams["font.size"] / 72  # inches
-    gap = 0.08 * W
+    gap = (0.08 if framed else 0.2) * W
     width = across * (W + gap) - gap
 
     inches = (WIDTH - 0.2) / width  # of a pixel
     if ax is None:
-        height = min(down * (H * inches + above) + (down - 1) * gap * inches, 2 * WIDTH)
-        ax = _axes(None, height + 0.2)
+        height = down * (H * inches + above) + (down - 1) * gap * inches
+        ax = _axes(None, height + margin)
     else:
         box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
         fits = (box.height - down * above) / (down * (H + gap) - gap)
@@ -749,6 +760,10 @@ def _tiled(
                 interpolation="nearest",
             )
         )
+        if framed:
+            frame = Rectangle((left, top), W, H, fill=False, edgecolor="gray", linewidth=0.5)
+            frame.set_clip_on(False)
+            ax.add_patch(frame)
         if titles is not None:
             ax.annotate(
                 titles[position],
@@ -773,7 +788,7 @@ def _number(
         (ax.xaxis, across, xlabel, slice(0, 2)),
         (ax.yaxis, down, ylabel, slice(2, 4)),
     ):
-        step = -(-len(pictures) // 16)
+        step = -(-len(pictures) // 12)
         places = [float(np.mean(picture.get_extent()[side])) for picture in pictures]
         axis.set_ticks(places[::step], [str(k) for k in range(0, len(pictures), step)])
         axis.set_label_text(label)
@@ -794,7 +809,7 @@ def _beside(
         _Tile(picture, INK, *_span(picture)),
         _Tile(values, cmap, -scale, scale),
     ]
-    ax, drawn = _tiled(tiles, ["image", title], 2, ax)
+    ax, drawn = _tiled(tiles, ["image", title], 2, ax, margin=_BAR)
     _colorbar(drawn[1], label)
     return ax
 
