@@ -5,9 +5,10 @@ public names are here.
 """
 
 from .conv import Conv2D, conv2d, conv2d_backward
-from .datasets import Dataset, load_digits, load_mnist
+from .datasets import Dataset, load_digits, load_fashion_mnist, load_mnist
 from .dense import Dense, Flatten, dense, dense_backward
 from .diagnose import Diagnosis, diagnose
+from .fetch import DownloadError
 from .gradcheck import (
     AdjointReport,
     ArgumentReport,
@@ -54,6 +55,7 @@ __all__ = [
     "Dataset",
     "Dense",
     "Diagnosis",
+    "DownloadError",
     "Evaluation",
     "Flatten",
     "GradientError",
@@ -84,6 +86,7 @@ __all__ = [
     "he_normal",
     "im2col",
     "load_digits",
+    "load_fashion_mnist",
     "load_mnist",
     "log_softmax",
     "max_pool2d",

@@ -6,13 +6,14 @@ Chapter ``digits``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .network import Layer, check_protocol
 from .optim import SGD
+from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int
 from .softmax import cross_entropy, cross_entropy_backward
 
@@ -130,7 +131,7 @@ def fit(
     step_loss: list[float] = []
     train: list[tuple[float, float]] = []
     held_out: list[Evaluation] = []
-    with _Bar(epochs * steps, shown=progress) as bar:
+    with progress_bar(shown=progress, total=epochs * steps, unit="batch") as bar:
         for epoch in range(epochs):
             seen = []
             for batch in _batches(len(examples), batch_size, rng):
@@ -138,7 +139,8 @@ def fit(
                 result = _step(network, optimizer, shown, classes[batch], len(step_loss))
                 step_loss.append(result.loss)
                 seen.append((*result, len(batch)))
-                bar.advance(epoch, result)
+                bar.set_postfix(epoch=epoch + 1, loss=f"{result.loss:.3f}", refresh=False)
+                bar.update()
             losses, accuracies, sizes = np.array(seen).T
             train.append((np.average(losses, weights=sizes), np.average(accuracies, weights=sizes)))
             if held is not None:
@@ -258,28 +260,3 @@ def _door(
     if classes.dtype.kind not in "iu":
         raise TypeError(f"{names[1]} must be integers, got dtype {classes.dtype}")
     return examples, classes
-
-
-class _Bar:
-    """A progress bar where tqdm is installed; nothing where it is not, or is not wanted."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self._bar: Any = None
-        if shown:
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            self._bar = tqdm(total=total, unit="batch")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self, epoch: int, result: Evaluation) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix(epoch=epoch + 1, loss=f"{result.loss:.3f}", refresh=False)
-            self._bar.update()

@@ -439,6 +439,7 @@ OTHERS = {
 DOORS = {**EVERY, **OTHERS}
 ELSEWHERE = {  # files and directories: test_datasets.py; the reports are results
     *("load_digits", "load_mnist", "Dataset", "Evaluation", "History", "Layer"),
+    *("load_fashion_mnist", "DownloadError"),  # test_fetch.py
     *("AdjointReport", "ArgumentReport", "GradientReport", "GradientError"),
     "cosine_decay",  # test_optim.py
     *("diagnose", "Diagnosis"),  # test_diagnose.py
