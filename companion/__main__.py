@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -93,7 +94,7 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
     """Say how well a saved network reads the test images, and what it takes for what."""
     network, digits = _model(arguments), _digits(arguments)
     _print_reading(network, digits)
-    table = confusion_matrix(digits.y_test, network.predict(digits.x_test), classes=10)
+    table = confusion_matrix(digits.y_test, network.predict(digits.x_test), num_classes=10)
     print("\nrow: what it is, column: what was read\n")
     print("   " + "".join(f"{said:5}" for said in range(10)))
     for label, row in enumerate(table):
@@ -147,7 +148,7 @@ def _checks(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], Gradie
         (Dense(5, 4, rng=rng), rng.normal(size=(3, 5))),
     ]
     for layer, x in layers:
-        yield repr(layer), lambda layer=layer, x=x: check_layer(layer, x, rng=rng)
+        yield repr(layer), partial(check_layer, layer, x, rng=rng)
     logits, labels = rng.normal(size=(4, 5)), rng.integers(0, 5, 4)
     yield (
         "softmax",

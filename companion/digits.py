@@ -207,8 +207,9 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 def _ink(light: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much darker a picture is than its border, or lighter where the border is dark."""
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    paper = np.median(border).astype(np.float32)
-    return np.clip(paper - light if paper > 0.5 else light - paper, 0, 1)
+    paper = np.float32(np.median(border))
+    ink: NDArray[np.float32] = np.clip(paper - light if paper > 0.5 else light - paper, 0, 1)
+    return ink
 
 
 def _centred(digit: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path
 from .network import Layer, check_protocol
 from .optim import SGD
+from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
 from .softmax import cross_entropy, cross_entropy_backward
 
@@ -190,16 +191,15 @@ def fit(
 
     total = epochs * -(-len(examples) // batch_size)
     try:
-        with _Bar(total, done=len(training.step_loss), shown=progress) as bar:
+        with progress_bar(
+            shown=progress, total=total, initial=len(training.step_loss), unit="batch"
+        ) as bar:
             for epoch in range(len(training.train), epochs):
                 if patience is not None and _epochs_since_best(_history(training)) >= patience:
                     break
-                bar.says(epoch=epoch + 1)
                 _epoch(training, examples, classes, batch_size, augment, bar)
                 if held is not None:
-                    result = evaluate(network, *held)
-                    training.validation.append(result)
-                    bar.says(validation=f"{result.accuracy:.1%}")
+                    training.validation.append(evaluate(network, *held))
                     if _history(training).best_epoch == epoch:
                         training.best_params = dict(network.params)
                 if path:
@@ -218,16 +218,20 @@ def _epoch(
     y: NDArray[np.integer[Any]],
     batch_size: int,
     augment: Augment | None,
-    bar: _Bar,
+    bar: Any,
 ) -> None:
     """See every example once, in random order."""
     results = []
+    says = {"epoch": str(len(training.train) + 1)}
+    if training.validation:
+        says["validation"] = f"{training.validation[-1][1]:.1%}"
     for batch in _batches(len(x), batch_size, training.rng):
         shown = _augmented(x[batch], augment, training.rng)
         result = _step(training, shown, y[batch])
         results.append((*result, len(batch)))
-        bar.says(loss=f"{result.loss:.3f}", accuracy=f"{result.accuracy:.0%}")
-        bar.advance()
+        says |= {"loss": f"{result.loss:.3f}", "accuracy": f"{result.accuracy:.0%}"}
+        bar.set_postfix(says, refresh=False)
+        bar.update()
     losses, accuracies, sizes = np.array(results).T
     training.train.append(
         (np.average(losses, weights=sizes), np.average(accuracies, weights=sizes))
@@ -382,35 +386,3 @@ def _door(
     if classes.dtype.kind not in "iu":
         raise TypeError(f"{names[1]} must be integers, got dtype {classes.dtype}")
     return examples, classes
-
-
-class _Bar:
-    """A progress bar where tqdm is installed; nothing where it is not, or is not wanted."""
-
-    def __init__(self, total: int, *, done: int, shown: bool) -> None:
-        self._bar: Any = None
-        self._says: dict[str, Any] = {}
-        if shown:
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            self._bar = tqdm(total=total, initial=done, unit="batch")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def says(self, **values: object) -> None:
-        """Show values from now on, each until it is given anew."""
-        self._says |= values
-        if self._bar is not None:
-            self._bar.set_postfix(self._says, refresh=False)
-
-    def advance(self) -> None:
-        """Count one more."""
-        if self._bar is not None:
-            self._bar.update()

@@ -40,7 +40,9 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
     "train": ["train", "public_door"],
-    "datasets": ["datasets"],
+    "datasets": ["datasets", "fetch"],
+    "fetch": ["fetch"],
+    "progress": ["fetch", "train"],
     "diagnose": ["diagnose"],
 }
 
