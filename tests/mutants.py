@@ -40,6 +40,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
     "train": ["train", "public_door"],
+    "inside": ["inside", "public_door"],
     "datasets": ["datasets"],
     "diagnose": ["diagnose"],
 }
