@@ -111,7 +111,7 @@ def confusion_matrix(
     labels : array_like of int, (N,)
         Right class of each example.
     predictions : array_like of int, (N,)
-        Class said, such as :meth:`companion.Sequential.predict` gives.
+        Class said, such as :meth:`Sequential.predict <companion.network.Sequential.predict>` gives.
     num_classes : int, optional
         K. Default: one more than the largest class that occurs.
 
@@ -283,8 +283,8 @@ def occlusion(
         Images.
     kernel_size, stride, padding
         Size of the window that is covered and the places where it is, as for
-        :func:`companion.output_size`. What lies in the padding is outside the image. Default: at
-        every pixel, ``stride=1`` and ``padding="same"``.
+        :func:`~companion.shapes.output_size`. What lies in the padding is outside the image.
+        Default: at every pixel, ``stride=1`` and ``padding="same"``.
     fill : float
         Value that covers, in all channels. Default 0.
     target : int, or array_like of int, (N,), optional

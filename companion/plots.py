@@ -1,8 +1,9 @@
 """Pictures of what is inside a network, drawn with Matplotlib.
 
-Chapter ``digits``; the numbers come from :mod:`companion.inside` and :func:`companion.fit`. Needs
-the extra ``plots``. Every function draws into ``ax``, or into a new figure as wide as a page of the
-book, and returns the Axes. None shows or saves anything, or changes a setting of Matplotlib's:
+Chapter ``digits``; the numbers come from :mod:`companion.inside` and
+:func:`~companion.train.fit`. Needs the extra ``plots``. Every function draws into ``ax``, or into a
+new figure as wide as a page of the book, and returns the Axes. None shows or saves anything, or
+changes a setting of Matplotlib's::
 
     ax = plots.confusion_matrix(matrix)
     ax.set_title("held-out images")
@@ -241,7 +242,7 @@ def confusion_matrix(
     Parameters
     ----------
     matrix : array_like of int, (K, K)
-        Of :func:`companion.confusion_matrix`. A cell without a number counts 0.
+        Of :func:`~companion.inside.confusion_matrix`. A cell without a number counts 0.
     names : sequence, optional
         One for each class. Default: its number.
     cmap : str or Colormap
@@ -311,7 +312,7 @@ def mistakes(
     x : array_like, (N, H, W, C)
         The images in which the mistakes were found; of one channel, or three.
     found : Mistakes
-        Of :func:`companion.most_confident_mistakes`; all of them are drawn.
+        Of :func:`~companion.inside.most_confident_mistakes`; all of them are drawn.
     names : sequence, optional
         One for each class. Default: its number.
     columns : int
@@ -387,8 +388,8 @@ def saliency(
     image : array_like, (H, W, C)
         Of one channel, or three.
     gradient : array_like, (H, W, C)
-        Of :func:`companion.saliency`, for this image. Three channels are added up: what counts is
-        a pixel that changes in all of them.
+        Of :func:`~companion.inside.saliency`, for this image. Three channels are added up: what
+        counts is a pixel that changes in all of them.
     limit : float, optional
         The scale goes from ``-limit`` to ``limit``. Default: the largest magnitude.
     cmap : str or Colormap
@@ -443,7 +444,7 @@ def occlusion(
     image : array_like, (H, W, C)
         Of one channel, or three.
     falls : array_like, (Ho, Wo)
-        Of :func:`companion.occlusion`, for this image; drawn as large as the image.
+        Of :func:`~companion.inside.occlusion`, for this image; drawn as large as the image.
     limit : float, optional
         The scale goes from ``-limit`` to ``limit``. Default: the largest magnitude.
     cmap : str or Colormap
@@ -485,8 +486,8 @@ def projection(
     Parameters
     ----------
     points : Projection or array_like, (N, 2)
-        Of :func:`companion.principal_components`, whose parts of the variance are then written at
-        the axes; or any points.
+        Of :func:`~companion.inside.principal_components`, whose parts of the variance are then
+        written at the axes; or any points.
     labels : array_like of int, (N,)
         Their classes.
     ax : Axes, optional
@@ -559,7 +560,7 @@ def learning_curves(
     Parameters
     ----------
     history : History
-        Of :func:`companion.fit`.
+        Of :func:`~companion.train.fit`.
     what : "loss" or "accuracy"
         The loss is drawn batch by batch, in logarithms with ``ax.set_yscale("log")``; the accuracy
         as the mean over each epoch of training, at the epoch's middle. Either with its value on
@@ -650,7 +651,7 @@ def probabilities(
     Parameters
     ----------
     a : array_like, (K,), or mapping from names to them
-        Of :func:`companion.softmax`.
+        Of :func:`~companion.softmax.softmax`.
     names : sequence, optional
         One for each class. Default: its number.
     ax : Axes, optional
