@@ -33,13 +33,13 @@ from .fetch import (
 from .files import as_path
 from .shapes import as_bool
 
-#: Where MNIST's files are: base addresses, the first asked first.
+#: Base addresses of MNIST's files, the first asked first.
 MNIST_MIRRORS: Sequence[str] = (
     "https://storage.googleapis.com/cvdf-datasets/mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
 )
 
-#: SHA-256 of MNIST's files as they unpack: computed from the four originals.
+#: SHA-256 of MNIST's files as they unpack, computed from the four originals.
 MNIST_SHA256: Mapping[str, str] = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -47,14 +47,13 @@ MNIST_SHA256: Mapping[str, str] = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-#: Where Fashion-MNIST's files are: its authors' own address, and their repository.
+#: Base addresses of Fashion-MNIST's files, both of its authors.
 FASHION_MNIST_MIRRORS: Sequence[str] = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
 )
 
-#: SHA-256 of Fashion-MNIST's files as they are sent, packed: the figures that public loaders of it
-#: agree on.
+#: SHA-256 of Fashion-MNIST's files as they are sent, packed; public loaders agree on these figures.
 FASHION_MNIST_SHA256: Mapping[str, str] = {
     "train-images-idx3-ubyte.gz": (
         "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
@@ -150,7 +149,8 @@ def load_mnist(
     Returns
     -------
     Dataset
-        As for :func:`load_digits`; 60,000 and 10,000 images for the full set.
+        As for :func:`load_digits`; 60,000 and 10,000 images for the full set. The labels are what
+        the files hold: those of other data may go beyond 9.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def load_mnist(
         If a file is missing, and not to be fetched; the message names it.
     ValueError
         If a file is damaged, not what its name says or, with ``download=True``, not the one that
-        the checksums are of; the message names it. Also if a mirror or a checksum is none.
+        the checksums are of; the message names it. Also if an address or a checksum is not one.
     TypeError
         If an argument is not of the kind listed above.
     DownloadError

@@ -56,7 +56,7 @@ class Mirror:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                name = self.path.rpartition("/")[-1]
+                name = self.path.removeprefix("/some/folder/")
                 mirror.asked.append(name)
                 if mirror.answer is not None:
                     return mirror.answer(self, mirror.files.get(name, b""))
@@ -113,6 +113,7 @@ def only_this_machine(monkeypatch):
     resolve = socket.getaddrinfo
 
     def known(host, *args, **kwargs):
+        host.encode("idna")  # as it does: what can be no name is a UnicodeError
         if host != "127.0.0.1":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return resolve(host, *args, **kwargs)
@@ -354,7 +355,7 @@ def cut_chunks(handler, raw):
 
 
 def late(handler, raw):
-    handler.server.released.wait(60)
+    handler.server.released.wait(10)
 
 
 def late_within(handler, raw):
@@ -363,7 +364,7 @@ def late_within(handler, raw):
     handler.end_headers()
     handler.wfile.write(raw[:9])
     handler.wfile.flush()
-    handler.server.released.wait(60)
+    handler.server.released.wait(10)
 
 
 SILENT = "no mirror answered (is there a network?)"
@@ -418,6 +419,7 @@ def test_a_name_that_is_not_known(serve, tmp_path):
     assert SILENT in message
     assert f"http://mirror.invalid/mnist/{NAMES[0]}.gz: " in message
     assert "Name or service not known" in message
+    assert f"http://a..b/{NAMES[0]}.gz: Unicode" in message
     assert_as_served(get(tmp_path, "http://mirror.invalid/mnist", serve()))
 
 
@@ -530,6 +532,13 @@ def test_a_file_is_no_folder(serve, tmp_path):
     with pytest.raises(NotADirectoryError):
         get(file / "below", serve())
     assert file.read_bytes() == b"mine"
+
+
+def test_a_folder_that_is_gone(serve, tmp_path):
+    gone, mirror = tmp_path / "gone", serve()
+    with pytest.raises(FileNotFoundError, match=f"there is no folder {gone}"):
+        fetch.fetch(gone, [NAMES[0]], [mirror.address], CHECKSUMS.values(), progress=False)
+    assert mirror.asked == []
 
 
 def test_an_interruption_leaves_nothing_and_the_next_call_goes_on(serve, tmp_path, monkeypatch):
