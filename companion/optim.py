@@ -96,9 +96,10 @@ class Optimizer(ABC):
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that is remembered: ``"steps"``, and an array ``"<kind>.<parameter>"`` for each.
+        """What is remembered, by name.
 
-        An optimiser of the same settings that is given it goes on where this one stands.
+        ``"steps"`` is the number of them, and ``"<kind>.<parameter>"`` an array for each. An
+        optimiser of the same settings that is given it goes on where this one stands.
         """
         remembered = {
             f"{kind}.{name}": array
