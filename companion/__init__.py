@@ -20,7 +20,7 @@ from .gradcheck import (
 )
 from .im2col import col2im, im2col
 from .inside import (
-    Mistakes,
+    Misclassified,
     Projection,
     activations,
     confusion_matrix,
@@ -71,7 +71,7 @@ __all__ = [
     "History",
     "Layer",
     "MaxPool2D",
-    "Mistakes",
+    "Misclassified",
     "Projection",
     "ReLU",
     "Sequential",

@@ -442,7 +442,7 @@ ELSEWHERE = {  # files and directories: test_datasets.py; the reports are result
     *("AdjointReport", "ArgumentReport", "GradientReport", "GradientError"),
     "cosine_decay",  # test_optim.py
     *("diagnose", "Diagnosis"),  # test_diagnose.py
-    *("confusion_matrix", "most_confident_mistakes", "Mistakes"),  # test_inside.py
+    *("confusion_matrix", "most_confident_mistakes", "Misclassified"),  # test_inside.py
     *("principal_components", "Projection"),
 }
 
