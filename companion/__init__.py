@@ -23,7 +23,7 @@ from .gradcheck import (
 )
 from .im2col import col2im, im2col
 from .inside import (
-    Mistakes,
+    Misclassified,
     Projection,
     activations,
     confusion_matrix,
@@ -75,7 +75,7 @@ __all__ = [
     "History",
     "Layer",
     "MaxPool2D",
-    "Mistakes",
+    "Misclassified",
     "Optimizer",
     "Projection",
     "ReLU",

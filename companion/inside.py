@@ -30,7 +30,7 @@ from .shapes import (
 from .softmax import log_softmax, softmax
 
 
-class Mistakes(NamedTuple):
+class Misclassified(NamedTuple):
     """Misread examples: place in the data, right class, class said, and its probability.
 
     All of shape (M,).
@@ -151,7 +151,7 @@ def confusion_matrix(
 
 def most_confident_mistakes(
     network: Layer, x: ArrayLike, y: ArrayLike, *, count: int | None = None, batch_size: int = 256
-) -> Mistakes:
+) -> Misclassified:
     """The examples that a network gets wrong, those first of which it is surest.
 
     Parameters
@@ -169,7 +169,7 @@ def most_confident_mistakes(
 
     Returns
     -------
-    Mistakes
+    Misclassified
         ``positions`` in ``x``, ``labels``, ``predictions`` and ``confidences``: the probability of
         the class said. Of equal ones the first in ``x`` comes first.
 
@@ -200,7 +200,7 @@ def most_confident_mistakes(
     confidences = softmax(logits.astype(np.float64)).max(axis=1)
     wrong = np.flatnonzero(said != labels)
     wrong = wrong[np.argsort(-confidences[wrong], kind="stable")][:most]
-    return Mistakes(wrong, labels[wrong], said[wrong], confidences[wrong])
+    return Misclassified(wrong, labels[wrong], said[wrong], confidences[wrong])
 
 
 def saliency(

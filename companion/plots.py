@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .inside import Mistakes, Projection
+from .inside import Misclassified, Projection
 from .network import Layer
 from .shapes import FloatArray, as_array, as_bool, as_float, as_int, as_sizes, in_range
 from .train import History
@@ -32,6 +32,7 @@ try:
     from matplotlib.image import AxesImage
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.transforms import Bbox
 except ModuleNotFoundError as error:
     raise ImportError(
         f'companion.plots needs Matplotlib ({error}): pip install "convnet-companion[plots]"'
@@ -253,7 +254,7 @@ def confusion_matrix(
     Returns
     -------
     Axes
-        Rows are the right classes, columns those that were said.
+        Rows are the true classes, columns the predicted ones.
 
     Raises
     ------
@@ -283,22 +284,27 @@ def confusion_matrix(
     labels = _names("names", names, K)
 
     ax = _axes(ax, 0.95 * WIDTH)
+    font = plt.rcParams["font.size"]
+    pitch = 72 * _inches(ax).width / K  # points from cell to cell
+    digits = len(str(counts.max()))
     norm = colors.PowerNorm(0.5, vmin=0, vmax=max(int(counts.max()), 1))
     shown = ax.imshow(counts, cmap=cmap, norm=norm, interpolation="nearest")
     for i, j in np.argwhere(counts):
         ink = _black_or_white(shown.to_rgba(counts[i, j]))
-        ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink)
-    rotation = 45 if max(map(len, labels)) > 3 else 0
-    ax.set_xticks(range(K), labels, rotation=rotation)
-    ax.set_yticks(range(K), labels)
+        size = min(font, 1.3 * pitch / digits)  # a digit is about 0.64 of its height wide
+        ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink, fontsize=size)
+    longest = max(map(len, labels))
+    size, rotation = min(font, 0.8 * pitch), 45 if longest > 3 else 0
+    ax.set_xticks(range(K), labels, fontsize=size, rotation=rotation)
+    ax.set_yticks(range(K), labels, fontsize=size)
     _bare(ax)
-    ax.set(xlabel="class said", ylabel="right class")
+    ax.set(xlabel="predicted class", ylabel="true class")
     return ax
 
 
 def mistakes(
     x: ArrayLike,
-    found: Mistakes,
+    found: Misclassified,
     *,
     names: Sequence[object] | None = None,
     columns: int = 3,
@@ -311,7 +317,7 @@ def mistakes(
     ----------
     x : array_like, (N, H, W, C)
         The images in which the mistakes were found; of one channel, or three.
-    found : Mistakes
+    found : Misclassified
         Of :func:`~companion.inside.most_confident_mistakes`; all of them are drawn.
     names : sequence, optional
         One for each class. Default: its number.
@@ -348,8 +354,10 @@ def mistakes(
     """
     _check_axes(ax)
     pictures, columns = _pictures("x", x), as_int("columns", columns)
-    if not isinstance(found, Mistakes):
-        raise TypeError(f"found must be the Mistakes of most_confident_mistakes, got {found!r}")
+    if not isinstance(found, Misclassified):
+        raise TypeError(
+            f"found must be the Misclassified of most_confident_mistakes, got {found!r}"
+        )
     if not len(found.positions):
         ax = _axes(ax, 1.0)
         ax.set_axis_off()
@@ -743,7 +751,7 @@ def _tiled(
         height = down * (H * inches + above) + (down - 1) * gap * inches
         ax = _axes(None, height + margin)
     else:
-        box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+        box = _inches(ax)
         fits = (box.height - down * above) / (down * (H + gap) - gap)
         inches = min(box.width / width, fits) if fits > 0 else box.width / width
     head = above / inches
@@ -828,6 +836,11 @@ def _axes(ax: Axes | None, height: float) -> Axes:
     if ax is None:
         _, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
     return ax
+
+
+def _inches(ax: Axes) -> Bbox:
+    """The place of an Axes in its figure, before a layout moves it."""
+    return ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
 
 
 def _bare(ax: Axes) -> None:

@@ -12,7 +12,7 @@ from companion import (
     Dense,
     Flatten,
     Layer,
-    Mistakes,
+    Misclassified,
     ReLU,
     Sequential,
     activations,
@@ -130,10 +130,18 @@ def test_batches_change_nothing(size):
     net, x, y = network(), images(), [0, 1, 2, 0]
     for one, other in zip(activations(net, x), activations(net, x, batch_size=size), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
-    np.testing.assert_allclose(saliency(net, x), saliency(net, x, batch_size=size), rtol=1e-12)
-    np.testing.assert_allclose(
-        occlusion(net, x, 3), occlusion(net, x, 3, batch_size=size), rtol=1e-9, atol=1e-12
-    )
+    for target in (None, [2, 0, 1, 1]):
+        np.testing.assert_allclose(
+            saliency(net, x, target=target),
+            saliency(net, x, target=target, batch_size=size),
+            rtol=1e-12,
+        )
+        np.testing.assert_allclose(
+            occlusion(net, x, 3, target=target),
+            occlusion(net, x, 3, target=target, batch_size=size),
+            rtol=1e-9,
+            atol=1e-12,
+        )
     for one, other in zip(
         most_confident_mistakes(net, x, y),
         most_confident_mistakes(net, x, y, batch_size=size),
@@ -219,7 +227,7 @@ def test_the_surest_mistakes_come_first():
     wrong = [n for n in range(50) if a[n].argmax() != y[n]]
     assert 10 < len(wrong) < 50
     wrong.sort(key=lambda n: -a[n].max())
-    assert isinstance(found, Mistakes)
+    assert isinstance(found, Misclassified)
     assert found.positions.tolist() == wrong
     assert found.labels.tolist() == y[wrong].tolist()
     assert found.predictions.tolist() == a[wrong].argmax(axis=1).tolist()

@@ -11,7 +11,7 @@ from companion import (
     Dense,
     Flatten,
     History,
-    Mistakes,
+    Misclassified,
     Projection,
     ReLU,
     activations,
@@ -37,7 +37,7 @@ _rng = np.random.default_rng(0)
 X = _rng.random((7, 5, 6, 1))  # H != W
 W = _rng.standard_normal((3, 2, 4, 5))
 COUNTS = np.array([[84, 0, 2], [1, 120, 0], [0, 11, 3]])
-FOUND = Mistakes(
+FOUND = Misclassified(
     np.array([5, 0, 3]), np.array([1, 0, 2]), np.array([2, 1, 0]), np.array([0.998, 0.873, 0.5])
 )
 HISTORY = History(
@@ -56,7 +56,9 @@ CALLS = {
     "activations": lambda **given: plots.activations(W[:, :, 0], range(5), **given),
     "confusion_matrix": lambda **given: plots.confusion_matrix(COUNTS, **given),
     "mistakes": lambda **given: plots.mistakes(X, FOUND, **given),
-    "no mistakes": lambda **given: plots.mistakes(X, Mistakes(*(f[:0] for f in FOUND)), **given),
+    "no mistakes": lambda **given: plots.mistakes(
+        X, Misclassified(*(f[:0] for f in FOUND)), **given
+    ),
     "saliency": lambda **given: plots.saliency(X[0], X[1] - 0.5, **given),
     "occlusion": lambda **given: plots.occlusion(X[0], X[1, :3, :2, 0] - 0.2, **given),
     "projection": lambda **given: plots.projection(POINTS, LABELS, **given),
@@ -148,11 +150,12 @@ def test_a_subfigure_will_do(name):
     "name", ["images", "filters", "activations", "mistakes", "saliency", "occlusion"]
 )
 @pytest.mark.parametrize("style", STYLES)
-def test_titles_lie_on_no_picture(name, style):
+def test_pictures_fill_the_page_and_no_title_lies_on_one(name, style):
     with plt.style.context(STYLES[style]):
         ax = CALLS[name]()
-    assert ax.texts
     ax.figure.draw_without_rendering()
+    assert ax.get_window_extent().width > 0.9 * ax.figure.bbox.width
+    assert ax.texts
     for text in ax.texts:
         box = text.get_window_extent()
         for image in ax.images:
@@ -297,7 +300,7 @@ def test_mistakes_under_what_was_said():
 
 
 def test_no_mistakes():
-    ax = plots.mistakes(X, Mistakes(*(field[:0] for field in FOUND)))
+    ax = plots.mistakes(X, Misclassified(*(field[:0] for field in FOUND)))
     assert texts(ax) == ["no mistakes"]
 
 
@@ -360,11 +363,21 @@ def test_counts_stand_in_their_cells(cmap):
         assert text.get_text() == str(COUNTS[i, j])
         cell = ax.images[0].to_rgba(COUNTS[i, j])
         assert contrast(text.get_color(), cell) >= 4.5
-    assert (ax.get_ylabel(), ax.get_xlabel()) == ("right class", "class said")
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true class", "predicted class")
     for axis in (ax.xaxis, ax.yaxis):
         assert [label.get_text() for label in axis.get_ticklabels()] == ["a", "b", "c"]
     low, high = ax.get_ylim()
     assert low > high  # class 0 above
+
+
+def test_many_classes_and_large_counts_stay_apart():
+    rng = np.random.default_rng(0)
+    for K, largest in [(10, 9999), (26, 99)]:
+        ax = plots.confusion_matrix(rng.integers(largest // 2, largest, (K, K)))
+        ax.figure.draw_without_rendering()
+        pitch = ax.get_window_extent().width / K
+        widest = max(text.get_window_extent().width for text in ax.texts)
+        assert 0.4 * pitch < widest < pitch
 
 
 def test_an_empty_confusion_matrix_and_default_names():
@@ -500,7 +513,7 @@ REFUSED = [
     (plots.confusion_matrix, (-COUNTS,), {}, ValueError, "counts of at least 0, got -120"),
     (plots.confusion_matrix, (COUNTS, "ab"), {}, ValueError, "names must have 3 entries, got 2"),
     (plots.confusion_matrix, (COUNTS[:0, :0],), {}, ValueError, "matrix must not be empty"),
-    (plots.mistakes, (X, FOUND.positions), {}, TypeError, "found must be the Mistakes of"),
+    (plots.mistakes, (X, FOUND.positions), {}, TypeError, "found must be the Misclassified of"),
     (plots.mistakes, (X[:5], FOUND), {}, ValueError, "x must be the images .* 5, got 5 images"),
     (plots.mistakes, (X, FOUND), {"names": "ab"}, ValueError, "names must name at least 3 cl.* 2"),
     (plots.mistakes, (X, FOUND), {"columns": 1.5}, TypeError, "columns must be made of integers"),
