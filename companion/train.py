@@ -105,7 +105,7 @@ def fit(
     keep_best : bool
         With a validation set: leave the network with the parameters of the best epoch (see
         :attr:`History.best_epoch`) and not of the last, however the training ends: finished,
-        stopped early, or with Ctrl-C or another error. Default True.
+        stopped early, or with Ctrl-C or another error, which is raised as it came. Default True.
     augment : callable, optional
         ``augment(batch, rng)`` returns what a step trains on in place of the batch: a copy of each
         example, changed at random in a way that leaves its class alone, such as
@@ -206,6 +206,9 @@ def fit(
                     save_checkpoint(path, training)
                 if after_epoch is not None:
                     after_epoch(_history(training))
+    except KeyboardInterrupt as stop:
+        stop.add_note(_stopped(training, keep_best=keep_best))
+        raise
     finally:
         if keep_best and training.best_params:
             network.params = training.best_params
@@ -334,6 +337,13 @@ def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def _epochs_since_best(history: History) -> int:
     best = history.best_epoch
     return 0 if best is None else len(history.validation_loss) - 1 - best
+
+
+def _stopped(training: Training, *, keep_best: bool) -> str:
+    """Say how far a training came, and what it leaves in the network."""
+    done, best = len(training.train), _history(training).best_epoch
+    kept = f"those of epoch {best + 1}, the best" if keep_best and best is not None else "the last"
+    return f"training stopped after {done} epochs; the network's parameters are {kept}"
 
 
 def _checkpoint(path: Any, optimizer: Any, *, resume: bool) -> Path:

@@ -1,5 +1,6 @@
 """Training: what is seen, what is counted, what is shown, and when it stops."""
 
+import re
 import sys
 from types import ModuleType
 
@@ -423,26 +424,36 @@ def test_patience(patience, epochs, best):
     assert kept == best
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_an_interruption_leaves_the_best_parameters(error):
+@pytest.mark.parametrize(
+    ("error", "keep_best", "kept", "note"),
+    [
+        (KeyboardInterrupt, True, 3, "after 3 epochs; .* are those of epoch 2, the best"),
+        (KeyboardInterrupt, False, 2, "after 3 epochs; .* are the last"),
+        (RuntimeError, True, 3, None),
+    ],
+)
+def test_an_interruption_leaves_the_best_parameters_and_says_so(error, keep_best, kept, note):
     net, x, y = Scripted(), np.zeros((4, 1)), np.zeros(4, int)
 
     def interrupt(history):
         if len(history.train_loss) == 3:
             raise error
 
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         fit(
             net,
             x,
             y,
             epochs=5,
+            keep_best=keep_best,
             optimizer=Script(1, 3, 2, 0, 0),
             validation=(x, y),
             after_epoch=interrupt,
             progress=False,
         )
-    assert net.params["right"] == 3
+    assert net.params["right"] == kept
+    notes = getattr(caught.value, "__notes__", [])
+    assert re.search(note, *notes) if note else notes == []
 
 
 def test_a_share_is_set_aside_and_never_trained_on():
