@@ -53,13 +53,11 @@ class History(NamedTuple):
 
     @property
     def best_epoch(self) -> int | None:
-        """Epoch, from 0, of the highest validation accuracy; of several, that of least loss.
+        """Epoch, from 0, of the smallest validation loss; None where there was no validation set.
 
-        None where there was no validation set.
+        The loss and not the accuracy, which counts few images and so jumps by chance.
         """
-        if not len(self.validation_loss):
-            return None
-        return int(np.lexsort((self.validation_loss, -self.validation_accuracy))[0])
+        return int(self.validation_loss.argmin()) if len(self.validation_loss) else None
 
 
 def fit(

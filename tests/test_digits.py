@@ -97,7 +97,7 @@ def test_the_recipe_is_what_its_docstring_says(digits, validation, steps):
         data.x_train,
         data.y_train,
         batch_size=32,
-        optimizer=SGD(cosine_decay(0.05, steps), momentum=0.9),
+        optimizer=SGD(cosine_decay(0.03, steps), momentum=0.9, weight_decay=1e-3),
         augment=random_shift(1),
         rng=np.random.default_rng(0),
         **options,

@@ -409,9 +409,9 @@ def test_without_validation_there_is_no_best_epoch():
     assert (kept, history.best_epoch) == (0, None)
 
 
-def test_of_equal_accuracies_the_smaller_loss_is_better_and_of_equal_losses_the_earlier():
+def test_the_smaller_loss_is_better_and_of_equal_losses_the_earlier():
     zeros = np.zeros(4)
-    loss, accuracy = np.array([0.3, 0.2, 0.2, 0.1]), np.array([0.9, 0.9, 0.9, 0.8])
+    loss, accuracy = np.array([0.3, 0.2, 0.2, 0.4]), np.array([0.9, 0.8, 0.9, 0.9])
     assert History(zeros, zeros, zeros, loss, accuracy).best_epoch == 1
 
 
