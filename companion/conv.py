@@ -1,8 +1,7 @@
 """Convolution and its three gradients, for any stride, padding and dilation.
 
-Chapter ``conv``; equations conv-forward, conv-dw, conv-db, conv-dx. The sums over the kernel's
-rows and columns are Python loops, as in the equations; those over samples, positions and
-channels are one matrix product for each kernel entry.
+Chapter ``conv``; equations conv-forward, conv-dw, conv-db, conv-dx. Each is a product with the
+patches that chapter ``im2col`` makes of the images, a few images at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import blocks
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -94,13 +94,19 @@ def conv2d(
 
 
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
-    (N, _, _, C), K, (Ho, Wo) = x.shape, w.shape[3], window.out_size
-    padded = window.pad(x)
-    z = np.tile(b, (N * Ho * Wo, 1))
-    for u, v, tap in window.taps():
-        met = padded[tap].reshape(N * Ho * Wo, C)  # what entry (u, v) meets, one row an output
-        z += met @ w[u, v]  # conv-forward: (N*Ho*Wo, C) @ (C, K) -> (N*Ho*Wo, K)
-    return z.reshape(N, Ho, Wo, K)
+    z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
+    _correlate(x, w, b, window, out=z)  # conv-forward
+    return z
+
+
+def _correlate(
+    x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
+) -> None:
+    kh, kw, C, K = w.shape
+    W = w.reshape(kh * kw * C, K)
+    for block, X in blocks(x, window):
+        z = out[block]
+        np.add((X @ W).reshape(z.shape), b, out=z)  # (rows, kh*kw*C) @ (kh*kw*C, K)
 
 
 @nan_is_an_answer
@@ -165,15 +171,15 @@ def conv2d_backward(
 def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    (N, Ho, Wo, K), C = dz.shape, x.shape[3]
-    dz = dz.reshape(N * Ho * Wo, K)
-    padded = window.pad(x)
-    dx, dw = np.zeros_like(padded), np.empty_like(w)
-    for u, v, tap in window.taps():
-        met = padded[tap].reshape(N * Ho * Wo, C)
-        dw[u, v] = met.T @ dz  # conv-dw: (C, N*Ho*Wo) @ (N*Ho*Wo, K) -> (C, K)
-        dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx, the terms of (u, v)
-    return window.crop(dx), dw, column_sums(dz)  # conv-db
+    (N, Ho, Wo, _), (kh, kw, C, K) = dz.shape, w.shape
+    dW, no_bias = np.zeros((kh * kw * C, K), w.dtype), np.zeros(C, w.dtype)
+    for block, X in blocks(x, window):
+        dW += X.T @ dz[block].reshape(len(X), K)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
+    dx = np.zeros_like(x)
+    for pixels, entries, back in window.back():  # conv-dx: those that divide by the stride alike
+        rotated = w[entries][::-1, ::-1].swapaxes(2, 3)  # (kh, kw, K, C)
+        _correlate(dz, rotated, no_bias, back, out=dx[pixels])
+    return dx, dW.reshape(w.shape), column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
 
 
 class Conv2D(Layer):
