@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import blocks
+from .blocks import blocks, in_parts, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -95,18 +95,18 @@ def conv2d(
 
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
     z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
-    _correlate(x, w, b, window, out=z)  # conv-forward
+    in_parts(lambda part: _correlate(x[part], w, b, window, out=z[part]), len(x))  # conv-forward
     return z
 
 
 def _correlate(
     x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
 ) -> None:
-    kh, kw, C, K = w.shape
-    W = w.reshape(kh * kw * C, K)
-    for block, X in blocks(x, window):
+    J = side_by_side(window, w.shape[3], x)
+    W, bias = spread(w, window, J), np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
+    for block, X in blocks(x, window.joined(J)):
         z = out[block]
-        np.add((X @ W).reshape(z.shape), b, out=z)  # (rows, kh*kw*C) @ (kh*kw*C, K)
+        np.add((X @ W).reshape(z.shape), bias, out=z)  # (rows, kh*kw*C) @ (kh*kw*C, K) + (K,)
 
 
 @nan_is_an_answer
@@ -171,15 +171,31 @@ def conv2d_backward(
 def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    (N, Ho, Wo, _), (kh, kw, C, K) = dz.shape, w.shape
-    dW, no_bias = np.zeros((kh * kw * C, K), w.dtype), np.zeros(C, w.dtype)
-    for block, X in blocks(x, window):
-        dW += X.T @ dz[block].reshape(len(X), K)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
-    dx = np.zeros_like(x)
-    for pixels, entries, back in window.back():  # conv-dx: those that divide by the stride alike
+    (N, Ho, Wo, K), dx = dz.shape, np.zeros(x.shape, x.dtype)
+
+    def part(images: slice) -> FloatArray:
+        _input_gradient(dz[images], w, window, out=dx[images])
+        return _weight_gradient(dz[images], x[images], w.shape, window)
+
+    dw = sum(in_parts(part, N), np.zeros(w.shape, w.dtype))
+    return dx, dw, column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
+
+
+def _weight_gradient(
+    dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
+) -> FloatArray:
+    (N, Ho, Wo, K), J = dz.shape, side_by_side(window, dz.shape[3])
+    dW, dz = spread(np.zeros(shape, x.dtype), window, J), dz.reshape(N, Ho, Wo // J, J * K)
+    for block, X in blocks(x, window.joined(J)):
+        dW += X.T @ dz[block].reshape(len(X), J * K)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
+    return unspread(dW, window, shape, J)
+
+
+def _input_gradient(dz: FloatArray, w: FloatArray, window: Window, out: FloatArray) -> None:
+    no_bias = np.zeros(w.shape[2], w.dtype)
+    for pixels, entries, back in window.back():  # conv-dx, for the pixels that met these entries
         rotated = w[entries][::-1, ::-1].swapaxes(2, 3)  # (kh, kw, K, C)
-        _correlate(dz, rotated, no_bias, back, out=dx[pixels])
-    return dx, dW.reshape(w.shape), column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
+        _correlate(dz, rotated, no_bias, back, out=out[pixels])
 
 
 class Conv2D(Layer):

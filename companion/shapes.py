@@ -69,6 +69,23 @@ class Axis:
         start = self.dilation * u
         return slice(start, start + self.stride * (self.out - 1) + 1, self.stride)
 
+    def joined(self, J: int) -> Axis:
+        """The axis of windows that each hold what J outputs side by side read."""
+        step = self._step(J)
+        reach = self.stride * (J - 1) + self.dilation * (self.kernel - 1)
+        kernel = reach // step + 1
+        return Axis(self.size, kernel, self.stride * J, self.low, self.high, step)
+
+    def places(self, J: int) -> Iterator[slice]:
+        """Where the kernel of each of the J outputs lies in that window."""
+        step = self._step(J)
+        for start in range(0, self.stride * J, self.stride):
+            stop = start + self.extent
+            yield slice(start // step, (stop - 1) // step + 1, self.dilation // step)
+
+    def _step(self, J: int) -> int:
+        return self.dilation if J == 1 else math.gcd(self.stride, self.dilation)
+
     def back(self) -> Iterator[tuple[slice, slice, Axis]]:
         """The way back: a window of stride 1 that slides over the outputs, for each kind of pixel.
 
@@ -167,6 +184,10 @@ class Window:
             (n, h * rows.stride, q * columns.stride, h * rows.dilation, q * columns.dilation, c),
             writeable=False,
         )
+
+    def joined(self, J: int) -> Window:
+        """Windows that each hold what J outputs side by side read."""
+        return Window(self.rows, self.columns.joined(J))
 
     def back(self) -> Iterator[tuple[tuple[slice, slice, slice], tuple[slice, slice], Window]]:
         """The windows that slide over the outputs on the way back: see :meth:`Axis.back`.
@@ -416,10 +437,24 @@ def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> No
         )
 
 
+def where_true(mask: NDArray[np.bool_], values: FloatArray) -> FloatArray:
+    """``values`` where the mask is true and 0 elsewhere: ``np.where``, ten times as fast.
+
+    The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
+    """
+    bits = np.ascontiguousarray(values).view(f"i{values.itemsize}")
+    kept: FloatArray = (bits * mask).view(values.dtype)
+    return kept
+
+
 def column_sums(rows: FloatArray) -> FloatArray:
-    """Sum over the rows in double precision: they are added one by one, and float32 would drift."""
-    sums: FloatArray = rows.sum(axis=0, dtype=np.float64).astype(rows.dtype)
-    return sums
+    """Sum over the rows, a thousand at a time and those sums in double: float32 would drift."""
+    ones = np.ones(1000, rows.dtype)
+    blocks = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
+    total = np.zeros(rows.shape[1], np.float64)
+    for block in blocks:
+        total += ones[: len(block)] @ block
+    return total.astype(rows.dtype)
 
 
 def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:
