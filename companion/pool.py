@@ -79,9 +79,13 @@ def _max_forward(x: FloatArray, window: Window) -> FloatArray:
 
 def _largest(x: FloatArray, window: Window, out: FloatArray) -> None:
     padded = window.pad(x, value=-np.inf)
-    out[...] = -np.inf
-    for _, _, tap in window.taps():
-        np.maximum(out, padded[tap], out=out)  # pool-max
+    kh, kw = window.kernel_size
+    tallest = padded[:, window.rows.tap(0)]  # over the rows first: those lie whole in memory
+    for u in range(1, kh):
+        tallest = np.maximum(tallest, padded[:, window.rows.tap(u)])
+    out[...] = tallest[:, :, window.columns.tap(0)]
+    for v in range(1, kw):
+        np.maximum(out, tallest[:, :, window.columns.tap(v)], out=out)  # pool-max
 
 
 @nan_is_an_answer
