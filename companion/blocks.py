@@ -39,8 +39,10 @@ def blocks(x: FloatArray, window: Window) -> Iterator[tuple[tuple[slice, slice],
         patches = window.patches(window.pad(x[n : n + images]))
         for i in range(0, Ho, rows):
             some = patches[:, i : i + rows]
-            X = memory[: some.size].reshape(some.shape)
-            np.copyto(X, some)
+            X = some
+            if not some.flags.c_contiguous:  # as patches of one pixel are: nothing to copy
+                X = memory[: some.size].reshape(some.shape)
+                np.copyto(X, some)
             count = some.shape[0] * some.shape[1] * Wo
             yield (slice(n, n + images), slice(i, i + rows)), X.reshape(count, kh * kw * C)
 
