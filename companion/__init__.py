@@ -4,10 +4,13 @@ The companion of a book that derives each of them index by index. One module is 
 public names are here.
 """
 
+from .augment import random_shift
 from .conv import Conv2D, conv2d, conv2d_backward
-from .datasets import Dataset, load_digits, load_mnist
+from .datasets import Dataset, load_digits, load_fashion_mnist, load_mnist
 from .dense import Dense, Flatten, dense, dense_backward
 from .diagnose import Diagnosis, diagnose
+from .digits import digits_network, read_picture, train_digits
+from .fetch import DownloadError
 from .gradcheck import (
     AdjointReport,
     ArgumentReport,
@@ -19,8 +22,18 @@ from .gradcheck import (
     numerical_gradient,
 )
 from .im2col import col2im, im2col
+from .inside import (
+    Misclassified,
+    Projection,
+    activations,
+    confusion_matrix,
+    most_confident_mistakes,
+    occlusion,
+    principal_components,
+    saliency,
+)
 from .network import Layer, Sequential, he_normal
-from .optim import SGD, Adam, cosine_decay
+from .optim import SGD, Adam, Optimizer, cosine_decay
 from .pool import (
     AvgPool2D,
     MaxPool2D,
@@ -54,6 +67,7 @@ __all__ = [
     "Dataset",
     "Dense",
     "Diagnosis",
+    "DownloadError",
     "Evaluation",
     "Flatten",
     "GradientError",
@@ -61,14 +75,19 @@ __all__ = [
     "History",
     "Layer",
     "MaxPool2D",
+    "Misclassified",
+    "Optimizer",
+    "Projection",
     "ReLU",
     "Sequential",
+    "activations",
     "avg_pool2d",
     "avg_pool2d_backward",
     "check_adjoint",
     "check_gradient",
     "check_layer",
     "col2im",
+    "confusion_matrix",
     "conv2d",
     "conv2d_backward",
     "conv_transpose2d",
@@ -79,19 +98,28 @@ __all__ = [
     "dense",
     "dense_backward",
     "diagnose",
+    "digits_network",
     "evaluate",
     "fit",
     "he_normal",
     "im2col",
     "load_digits",
+    "load_fashion_mnist",
     "load_mnist",
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "most_confident_mistakes",
     "numerical_gradient",
+    "occlusion",
     "output_size",
+    "principal_components",
+    "random_shift",
+    "read_picture",
     "relu",
     "relu_backward",
+    "saliency",
     "softmax",
     "softmax_backward",
+    "train_digits",
 ]

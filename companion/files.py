@@ -24,14 +24,14 @@ def as_path(name: str, value: Any) -> Path:
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, that takes the place of ``path`` at the end, and only if all went well.
 
-    Until then it has a name of its own beside ``path``. Whatever goes wrong, an interruption
-    included, removes it and leaves a file that was at ``path`` as it was.
+    Until then it has a name of its own beside ``path``, and can be read back. Whatever goes wrong,
+    an interruption included, removes it and leaves a file that was at ``path`` as it was.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -7,14 +7,16 @@ written into, so a copy that was kept stays what it was.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .network import Layer, check_protocol
-from .shapes import FloatArray, as_gradient, as_int, in_range
+from .shapes import FloatArray, as_float, as_gradient, as_int, in_range
 
 Schedule = Callable[[int], float]
 
@@ -69,7 +71,59 @@ class CosineDecay:
         return self.learning_rate * (1 + math.cos(math.pi * part)) / 2
 
 
-class SGD:
+class Optimizer(ABC):
+    """A way to step downhill, with what it remembers of the steps before.
+
+    Notes
+    -----
+    Chapter ``digits``. What a subclass remembers lies in ``_memory``: for each kind, an array for
+    each parameter.
+
+    Examples
+    --------
+    >>> sgd = SGD(0.1, momentum=0.9)
+    >>> sgd.state
+    {'steps': array(0)}
+    """
+
+    def __init__(self, *kinds: str) -> None:
+        self._steps = 0
+        self._memory: dict[str, dict[str, FloatArray]] = {kind: {} for kind in kinds}
+
+    @abstractmethod
+    def step(self, network: Layer) -> None:
+        """Move every parameter of a layer or network against its gradient."""
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What is remembered, by name.
+
+        ``"steps"`` is the number of them, and ``"<kind>.<parameter>"`` an array for each. An
+        optimiser of the same settings that is given it goes on where this one stands.
+        """
+        remembered = {
+            f"{kind}.{name}": array
+            for kind, memory in self._memory.items()
+            for name, array in memory.items()
+        }
+        return {"steps": np.array(self._steps), **remembered}
+
+    @state.setter
+    def state(self, new: Mapping[str, ArrayLike]) -> None:
+        memory: dict[str, dict[str, FloatArray]] = {kind: {} for kind in self._memory}
+        for name, value in new.items():
+            kind, _, parameter = name.partition(".")
+            if name != "steps" and kind not in memory:
+                raise ValueError(f"state must be that of {type(self).__name__}, got {name}")
+            if name != "steps":
+                memory[kind][parameter] = as_float(f"state: {name}", value)
+        if "steps" not in new:
+            raise ValueError("state must hold the number of steps, got none")
+        self._steps = as_int("state: steps", np.asarray(new["steps"]).item(), minimum=0)
+        self._memory = memory
+
+
+class SGD(Optimizer):
     """Stochastic gradient descent, with momentum.
 
     With momentum m, weight decay w and learning rate r, each parameter p moves by its velocity:
@@ -114,16 +168,16 @@ class SGD:
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
+        super().__init__("velocity")
         self.learning_rate = rate_or_schedule(learning_rate)
         self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
-        self._steps = 0
-        self._velocity: dict[str, Any] = {}
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
-        gradients = gradients_of(network, self._velocity)
+        velocity = self._memory["velocity"]
+        gradients = gradients_of(network, velocity)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
@@ -131,8 +185,8 @@ class SGD:
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
             if self.momentum:
-                gradient = self.momentum * self._velocity.get(name, 0.0) + gradient
-                self._velocity[name] = gradient
+                gradient = self.momentum * velocity.get(name, 0.0) + gradient
+                velocity[name] = gradient
             moved[name] = p - rate * gradient  # network-step
         network.params = moved
 
@@ -142,11 +196,12 @@ class SGD:
         )
 
 
-class Adam:
+class Adam(Optimizer):
     """Steps of about equal size in every parameter, whatever the size of its gradient.
 
     Running averages of the gradient and of its square, each corrected for starting at zero:
-    ``p = p - r m / (sqrt(v) + eps)`` (Kingma and Ba, 2015).
+    ``p = p - r m / (sqrt(v) + eps)`` (Kingma and Ba, 2015). Weight decay w takes ``r w p`` away
+    besides, whatever the gradient was (Loshchilov and Hutter, 2019).
 
     Parameters
     ----------
@@ -158,6 +213,8 @@ class Adam:
         Defaults 0.9 and 0.999.
     eps : float
         Keeps the divisor above zero. Default 1e-8.
+    weight_decay : float
+        Pull w of every parameter towards zero, at least 0 (none). Default 0.
 
     Raises
     ------
@@ -186,33 +243,36 @@ class Adam:
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:
+        super().__init__("mean", "square")
         self.learning_rate = rate_or_schedule(learning_rate)
         self.beta1 = in_range("beta1", beta1, low=0.0, below=1.0)
         self.beta2 = in_range("beta2", beta2, low=0.0, below=1.0)
         self.eps = in_range("eps", eps, above=0.0)
-        self._steps = 0
-        self._mean: dict[str, Any] = {}
-        self._square: dict[str, Any] = {}
+        self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
 
     def step(self, network: Layer) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
-        gradients = gradients_of(network, self._mean)
+        means, squares = self._memory["mean"], self._memory["square"]
+        gradients = gradients_of(network, means)
         self._steps += 1
         moved = {}
         for name, p in network.params.items():
             gradient = gradients[name]
-            mean = self.beta1 * self._mean.get(name, 0.0) + (1 - self.beta1) * gradient
-            square = self.beta2 * self._square.get(name, 0.0) + (1 - self.beta2) * gradient**2
-            self._mean[name], self._square[name] = mean, square
-            m = mean / (1 - self.beta1**self._steps)
-            v = square / (1 - self.beta2**self._steps)
-            moved[name] = p - rate * m / (np.sqrt(v) + self.eps)
+            means[name] = self.beta1 * means.get(name, 0.0) + (1 - self.beta1) * gradient
+            squares[name] = self.beta2 * squares.get(name, 0.0) + (1 - self.beta2) * gradient**2
+            m = means[name] / (1 - self.beta1**self._steps)
+            v = squares[name] / (1 - self.beta2**self._steps)
+            moved[name] = p - rate * (m / (np.sqrt(v) + self.eps) + self.weight_decay * p)
         network.params = moved
 
     def __repr__(self) -> str:
-        return f"Adam({self.learning_rate}, beta1={self.beta1}, beta2={self.beta2}, eps={self.eps})"
+        return (
+            f"Adam({self.learning_rate}, beta1={self.beta1}, beta2={self.beta2}, eps={self.eps}, "
+            f"weight_decay={self.weight_decay})"
+        )
 
 
 def rate_or_schedule(value: float | Schedule) -> float | Schedule:

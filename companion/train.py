@@ -5,22 +5,27 @@ Chapter ``digits``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
+from .files import as_path
 from .network import Layer, check_protocol
 from .optim import SGD
-from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int
+from .progress import progress_bar
+from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
 from .softmax import cross_entropy, cross_entropy_backward
 
 Augment = Callable[[FloatArray, np.random.Generator], ArrayLike]
 
 
-class Optimizer(Protocol):
-    """What :func:`fit` asks of an optimiser."""
+class HasStep(Protocol):
+    """What :func:`fit` asks of an optimiser; ``state`` only for a checkpoint."""
 
     def step(self, network: Layer) -> None:
         """Move every parameter against its gradient."""
@@ -46,6 +51,14 @@ class History(NamedTuple):
     validation_loss: NDArray[np.float64]
     validation_accuracy: NDArray[np.float64]
 
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch, from 0, of the smallest validation loss; None where there was no validation set.
+
+        The loss and not the accuracy, which counts few images and so jumps by chance.
+        """
+        return int(self.validation_loss.argmin()) if len(self.validation_loss) else None
+
 
 def fit(
     network: Layer,
@@ -54,9 +67,14 @@ def fit(
     *,
     epochs: int = 1,
     batch_size: int = 64,
-    optimizer: Optimizer | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    optimizer: HasStep | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | float | None = None,
+    patience: int | None = None,
+    keep_best: bool = True,
     augment: Augment | None = None,
+    after_epoch: Callable[[History], object] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     rng: np.random.Generator | None = None,
     progress: bool = True,
 ) -> History:
@@ -76,13 +94,31 @@ def fit(
         Examples in a step; the last batch of an epoch may be smaller. Default 64.
     optimizer : object with ``step(network)``, optional
         Default: ``SGD(0.01, momentum=0.9)``.
-    validation : (x, y), optional
-        Evaluated after each epoch, never trained on.
+    validation : (x, y) or float, optional
+        Evaluated after each epoch, never trained on. A number between 0 and 1 is the share of the
+        examples that is drawn at random and set aside for it.
+    patience : int, optional
+        Stop when the last so many epochs have not improved on the best one before them. Needs a
+        validation set. Default: never.
+    keep_best : bool
+        With a validation set: leave the network with the parameters of the best epoch (see
+        :attr:`History.best_epoch`) and not of the last, however the training ends: finished,
+        stopped early, or with Ctrl-C or another error, which is raised as it came. Default True.
     augment : callable, optional
         ``augment(batch, rng)`` returns what a step trains on in place of the batch: a copy of each
-        example, changed at random in a way that leaves its class alone. Default: none.
+        example, changed at random in a way that leaves its class alone, such as
+        :func:`~companion.augment.random_shift`. Default: none.
+    after_epoch : callable, optional
+        ``after_epoch(history)`` is called with the history so far at the end of each epoch, when
+        the network has that epoch's parameters.
+    checkpoint : path, optional
+        Written after each epoch, whole or not at all: all that is needed to go on.
+    resume : bool
+        Go on from the checkpoint, and start anew where there is none. The run ends bit for bit as
+        one that was never interrupted. Default False: a checkpoint that is there is an error, for
+        a run that starts anew would write over it.
     rng : numpy.random.Generator, optional
-        Shuffles the examples, and serves ``augment``. Default: a fresh generator.
+        Shuffles the examples, sets some aside, and serves ``augment``. Default: a fresh generator.
     progress : bool
         Show a bar on the standard error stream, where tqdm is installed. Default True.
 
@@ -94,7 +130,10 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If the examples and classes do not fit each other or the network.
+        If the examples and classes do not fit each other or the network, or the checkpoint is
+        damaged or of another training.
+    FileExistsError
+        If there is a checkpoint and ``resume`` is False.
     FloatingPointError
         If the loss is no longer a finite number.
 
@@ -116,34 +155,88 @@ def fit(
     examples, classes = _door(x, y)
     if not len(examples):
         raise ValueError("x must hold at least one example, got none")
-    held = None if validation is None else _validation(validation)
-    if augment is not None and not callable(augment):
-        raise TypeError(f"augment must be callable, got {augment!r}")
     epochs, batch_size = as_int("epochs", epochs, minimum=0), as_int("batch_size", batch_size)
     optimizer = SGD(0.01, momentum=0.9) if optimizer is None else optimizer
     if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
         raise TypeError(f"optimizer must be an object with step(network), got {optimizer!r}")
+    for name, function in (("augment", augment), ("after_epoch", after_epoch)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be callable, got {function!r}")
+    keep_best, resume = as_bool("keep_best", keep_best), as_bool("resume", resume)
     progress = as_bool("progress", progress)
+    path = None if checkpoint is None else _checkpoint(checkpoint, optimizer, resume=resume)
     rng = as_generator("rng", rng)
-    steps = -(-len(examples) // batch_size)
+    held = _validation(validation)
+    if patience is not None and (as_int("patience", patience) and held is None):
+        raise ValueError(f"patience needs a validation set, got patience={patience} and none")
 
-    step_loss: list[float] = []
-    train: list[tuple[float, float]] = []
-    held_out: list[Evaluation] = []
-    with _Bar(epochs * steps, shown=progress) as bar:
-        for epoch in range(epochs):
-            seen = []
-            for batch in _batches(len(examples), batch_size, rng):
-                shown = _augmented(examples[batch], augment, rng)
-                result = _step(network, optimizer, shown, classes[batch], len(step_loss))
-                step_loss.append(result.loss)
-                seen.append((*result, len(batch)))
-                bar.advance(epoch, result)
-            losses, accuracies, sizes = np.array(seen).T
-            train.append((np.average(losses, weights=sizes), np.average(accuracies, weights=sizes)))
-            if held is not None:
-                held_out.append(evaluate(network, *held))
-    return History(np.array(step_loss), *_columns(train), *_columns(held_out))
+    training = Training(network, optimizer, rng)
+    if isinstance(held, float):
+        training.held_out = _set_aside(held, len(examples), rng)
+    if path:
+        training.identity = {
+            "batch size": batch_size,
+            "optimizer": type(optimizer).__name__,
+            "examples": fingerprint(examples, classes),
+            "validation": fingerprint(*held) if isinstance(held, tuple) else held,
+        }
+        if path.exists():
+            load_checkpoint(path, training)
+    if isinstance(held, float):
+        held = examples[training.held_out], classes[training.held_out]
+        examples = np.delete(examples, training.held_out, axis=0)
+        classes = np.delete(classes, training.held_out)
+
+    total = epochs * -(-len(examples) // batch_size)
+    try:
+        with progress_bar(
+            shown=progress, total=total, initial=len(training.step_loss), unit="batch"
+        ) as bar:
+            for epoch in range(len(training.train), epochs):
+                if patience is not None and _epochs_since_best(_history(training)) >= patience:
+                    break
+                _epoch(training, examples, classes, batch_size, augment, bar)
+                if held is not None:
+                    training.validation.append(evaluate(network, *held))
+                    if _history(training).best_epoch == epoch:
+                        training.best_params = dict(network.params)
+                if path:
+                    save_checkpoint(path, training)
+                if after_epoch is not None:
+                    after_epoch(_history(training))
+    except KeyboardInterrupt as stop:
+        stop.add_note(_stopped(training, keep_best=keep_best))
+        raise
+    finally:
+        if keep_best and training.best_params:
+            network.params = training.best_params
+    return _history(training)
+
+
+def _epoch(
+    training: Training,
+    x: FloatArray,
+    y: NDArray[np.integer[Any]],
+    batch_size: int,
+    augment: Augment | None,
+    bar: Any,
+) -> None:
+    """See every example once, in random order."""
+    results = []
+    says = {"epoch": str(len(training.train) + 1)}
+    if training.validation:
+        says["validation"] = f"{training.validation[-1][1]:.1%}"
+    for batch in _batches(len(x), batch_size, training.rng):
+        shown = _augmented(x[batch], augment, training.rng)
+        result = _step(training, shown, y[batch])
+        results.append((*result, len(batch)))
+        says |= {"loss": f"{result.loss:.3f}", "accuracy": f"{result.accuracy:.0%}"}
+        bar.set_postfix(says, refresh=False)
+        bar.update()
+    losses, accuracies, sizes = np.array(results).T
+    training.train.append(
+        (np.average(losses, weights=sizes), np.average(accuracies, weights=sizes))
+    )
 
 
 def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256) -> Evaluation:
@@ -196,22 +289,18 @@ def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 25
     return Evaluation(loss / len(examples), right / len(examples))
 
 
-def _step(
-    network: Layer,
-    optimizer: Optimizer,
-    x: FloatArray,
-    y: NDArray[np.integer[Any]],
-    step: int,
-) -> Evaluation:
+def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Evaluation:
+    network = training.network
     logits = network.forward(x)
     loss = cross_entropy(logits, y)
     if not np.isfinite(loss):  # before the network has learned from it
         raise FloatingPointError(
-            f"the loss is {loss} at step {step}: "
+            f"the loss is {loss} at step {len(training.step_loss)}: "
             "try a smaller learning rate, and check the examples for NaN"
         )
     network.backward(cross_entropy_backward(logits, y))
-    optimizer.step(network)
+    training.optimizer.step(network)
+    training.step_loss.append(loss)
     return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
 
 
@@ -232,16 +321,63 @@ def _augmented(batch: FloatArray, augment: Augment | None, rng: np.random.Genera
     return changed.astype(batch.dtype, copy=False)
 
 
+def _history(training: Training) -> History:
+    return History(
+        np.array(training.step_loss), *_columns(training.train), *_columns(training.validation)
+    )
+
+
 def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     loss, accuracy = np.array(rows, dtype=np.float64).reshape(-1, 2).T
     return loss, accuracy
 
 
-def _validation(pair: Any) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise TypeError(f"validation must be a pair (x, y), got {type(pair).__name__}")
-    x, y = pair
-    return _door(x, y, names=("the x of validation", "the y of validation"))
+def _epochs_since_best(history: History) -> int:
+    best = history.best_epoch
+    return 0 if best is None else len(history.validation_loss) - 1 - best
+
+
+def _stopped(training: Training, *, keep_best: bool) -> str:
+    """Say how far a training came, and what it leaves in the network."""
+    done, best = len(training.train), _history(training).best_epoch
+    kept = f"those of epoch {best + 1}, the best" if keep_best and best is not None else "the last"
+    return f"training stopped after {done} epochs; the network's parameters are {kept}"
+
+
+def _checkpoint(path: Any, optimizer: Any, *, resume: bool) -> Path:
+    """The path of a checkpoint that can be written, and read if it is there."""
+    file = as_path("checkpoint", path)
+    if not hasattr(optimizer, "state"):
+        raise TypeError(f"optimizer must have a state for a checkpoint to hold, got {optimizer!r}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"checkpoint {file}: there is no folder {file.parent}")
+    if file.exists() and not resume:
+        raise FileExistsError(
+            f"there is a checkpoint {file}: go on from it with resume=True, or move it away"
+        )
+    return file
+
+
+def _validation(
+    value: Any,
+) -> tuple[FloatArray, NDArray[np.integer[Any]]] | float | None:
+    """The examples given for validation, or the share to set aside for it."""
+    if value is None:
+        return None
+    if isinstance(value, tuple | list) and len(value) == 2:
+        x, y = value
+        return _door(x, y, names=("the x of validation", "the y of validation"))
+    if isinstance(value, int | float):
+        return in_range("validation", value, above=0.0, below=1.0)
+    raise TypeError(f"validation must be a pair (x, y) or a share, got {type(value).__name__}")
+
+
+def _set_aside(share: float, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Positions of a share of ``n`` examples, drawn at random."""
+    count = round(share * n)
+    if not 0 < count < n:
+        raise ValueError(f"validation must leave examples on both sides, got {share:g} of {n}")
+    return np.sort(rng.permutation(n)[:count])
 
 
 def _door(
@@ -258,28 +394,3 @@ def _door(
     if classes.dtype.kind not in "iu":
         raise TypeError(f"{names[1]} must be integers, got dtype {classes.dtype}")
     return examples, classes
-
-
-class _Bar:
-    """A progress bar where tqdm is installed; nothing where it is not, or is not wanted."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self._bar: Any = None
-        if shown:
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            self._bar = tqdm(total=total, unit="batch")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self, epoch: int, result: Evaluation) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix(epoch=epoch + 1, loss=f"{result.loss:.3f}", refresh=False)
-            self._bar.update()

@@ -88,6 +88,7 @@ BACK = {
 }
 CONV = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (1, 2)}
 POOL = {"kernel_size": (2, 3), "stride": (2, 1), "padding": ((1, 0), (0, 1))}
+LOOK = {"network": companion.Sequential([network(), companion.Dense(24, 3, rng=_rng)])}
 LABELS, SOFT = np.array([2, 0, 1]), _rng.dirichlet(np.ones(5), 3)
 
 FUNCTIONS = {
@@ -126,6 +127,9 @@ FUNCTIONS = {
     "cross_entropy_backward": Door(
         companion.cross_entropy_backward, {"z": normal(3, 5), "labels": SOFT}
     ),
+    "activations": Door(lambda **given: tuple(companion.activations(**given)), {"x": X}, LOOK),
+    "saliency": Door(companion.saliency, {"x": X}, LOOK),
+    "occlusion": Door(companion.occlusion, {"x": X}, {**LOOK, "kernel_size": 2, "stride": 2}),
 }
 
 LAYERS = {

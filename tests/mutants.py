@@ -39,8 +39,14 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "gradcheck": ["gradcheck", "public_door"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
-    "train": ["train", "public_door"],
-    "datasets": ["datasets"],
+    "train": ["train", "checkpoint", "public_door"],
+    "checkpoint": ["checkpoint"],
+    "augment": ["augment"],
+    "digits": ["command"],
+    "fetch": ["fetch"],
+    "progress": ["fetch", "train"],
+    "inside": ["inside", "public_door"],
+    "datasets": ["datasets", "fetch"],
     "diagnose": ["diagnose"],
 }
 

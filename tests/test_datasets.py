@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import math
 import shutil
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -217,9 +219,9 @@ def compressed_and_damaged(raw, other):
     [
         (exchange, "must start with the bytes 0000080[13], got 0000080[13]"),
         (cut_short, r"must hold \d+ values for its shape \(.*\), got \d+"),
-        (one_too_many, r"must hold \d+ values for its shape \(.*\), got \d+"),
+        (one_too_many, r"must hold \d+ values for its shape \(.*\), got more"),
         (within_the_header, "ends within its header, after 6 bytes"),
-        (empty, "must start with the bytes 0000080[13], got $"),
+        (empty, "must start with the bytes 0000080[13], got an empty file"),
         (big_integers, "must start with the bytes 0000080[13], got 00000c0[13]"),
         (text, "must start with the bytes 0000080[13], got 3c68746d"),
         (compressed_and_cut, "is damaged: "),
@@ -250,6 +252,42 @@ def test_images_of_another_size(folder):
     data = load_mnist(folder)
     assert data.x_train.shape == (7, 5, 4, 1)
     assert data.x_train[6, 4, 3, 0] == pytest.approx(139 / 255)
+
+
+def test_labels_beyond_9(folder):
+    labels = np.array([0, 9, 10, 46, 61, 128, 255], np.uint8)
+    (folder / LABELS[0]).write_bytes(idx(labels))
+    np.testing.assert_array_equal(load_mnist(folder).y_train, labels)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
+@pytest.mark.parametrize(
+    ("shape", "values", "got"),
+    [((7, 28, 28), 1 << 25, "more"), ((2**32 - 1,) * 3, 100, "100"), ((7, 0, 28), 1, "more")],
+)
+def test_what_a_header_says_takes_no_memory(folder, pack, shape, values, got):
+    header = bytes([0, 0, 8, 3]) + struct.pack(">3I", *shape)
+    (folder / IMAGES[0]).write_bytes(pack(header + bytes(values)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=rf"must hold {math.prod(shape)} values .*, got {got}"):
+            load_mnist(folder)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_images_are_in_memory_once(tmp_path):
+    n = 4000
+    for part in ("train", "t10k"):
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(np.ones((n, 28, 28), np.uint8)))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.ones(n, np.uint8)))
+    tracemalloc.start()
+    try:
+        data = load_mnist(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1.25 * sum(array.nbytes for array in data)
+    finally:
+        tracemalloc.stop()
 
 
 # --- the script that made the embedded files ------------------------------------------------------

@@ -1,45 +1,52 @@
-"""The recipe of the chapter: the code of the notebook's cells that are tagged ``recipe``."""
-
-import json
-from pathlib import Path
-from typing import Any
+"""The network that reads digits, and the way it is trained."""
 
 import numpy as np
 import pytest
 
-from companion import SGD, Dense, cross_entropy, cross_entropy_backward, evaluate, fit
+from companion import (
+    SGD,
+    Dense,
+    Flatten,
+    Sequential,
+    cosine_decay,
+    cross_entropy,
+    cross_entropy_backward,
+    digits_network,
+    evaluate,
+    fit,
+    load_digits,
+    random_shift,
+    train_digits,
+)
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "book" / "digits.ipynb"
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
 
 
-@pytest.fixture
-def recipe() -> dict[str, Any]:
-    """What the tagged cells define; a test may replace a name that they use."""
-    namespace: dict[str, Any] = {}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
-        if "recipe" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), namespace)  # noqa: S102
-    return namespace
+def few(digits, count=100):
+    return digits._replace(x_train=digits.x_train[:count], y_train=digits.y_train[:count])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_untrained_network_is_undecided(recipe: dict[str, Any], seed: int) -> None:
-    digits = recipe["digits"]
-    network = recipe["build"](np.random.default_rng(seed))
-    loss, accuracy = evaluate(network, digits.x_test, digits.y_test)
+def test_untrained_network_is_undecided(digits, seed):
+    loss, accuracy = evaluate(
+        digits_network(np.random.default_rng(seed)), digits.x_test, digits.y_test
+    )
     assert loss == pytest.approx(np.log(10), abs=0.05)
     assert 0.02 < accuracy < 0.25
 
 
-def test_gradient_of_the_whole_network_along_a_random_direction(recipe: dict[str, Any]) -> None:
+def test_gradient_of_the_whole_network_along_a_random_direction(digits):
     rng = np.random.default_rng(0)
-    network, digits = recipe["build"](rng), recipe["digits"]
+    network = digits_network(rng)
     x, y = digits.x_train[:3].astype(np.float64), digits.y_train[:3]
     # Biases of zero would put blank places exactly at the bend of the ReLU.
     start = {name: p + 0.01 * rng.standard_normal(p.shape) for name, p in network.params.items()}
     direction = {name: rng.standard_normal(p.shape) for name, p in start.items()}
 
-    def loss(h: float) -> float:
+    def loss(h):
         network.params = {name: p + h * direction[name] for name, p in start.items()}
         return cross_entropy(network.forward(x), y)
 
@@ -52,9 +59,9 @@ def test_gradient_of_the_whole_network_along_a_random_direction(recipe: dict[str
     assert slope == pytest.approx(sum(terms), rel=1e-5)
 
 
-def test_twenty_images_are_learned_by_heart(recipe: dict[str, Any]) -> None:
+def test_twenty_images_are_learned_by_heart(digits):
     rng = np.random.default_rng(0)
-    network, digits = recipe["build"](rng), recipe["digits"]
+    network = digits_network(rng)
     x, y = digits.x_train[:20], digits.y_train[:20]
     optimizer = SGD(0.02, momentum=0.9)
     fit(network, x, y, epochs=60, batch_size=20, optimizer=optimizer, rng=rng, progress=False)
@@ -63,31 +70,44 @@ def test_twenty_images_are_learned_by_heart(recipe: dict[str, Any]) -> None:
     assert loss < 0.05
 
 
-def few(digits: Any) -> Any:
-    return digits._replace(x_train=digits.x_train[:100], y_train=digits.y_train[:100])
+def test_same_seed_gives_the_same_network_and_history(digits):
+    def train(seed):
+        rng = np.random.default_rng(seed)
+        network = digits_network(rng)
+        return network, train_digits(network, few(digits), epochs=2, rng=rng, progress=False)
 
-
-def test_same_seed_gives_the_same_network_and_history(recipe: dict[str, Any]) -> None:
-    recipe |= {"EPOCHS": 2, "digits": few(recipe["digits"])}
-    (first, history), (second, again) = recipe["train"](3), recipe["train"](3)
-    assert len(history.step_loss) == 2 * 4
+    (first, history), (second, again) = train(3), train(3)
+    assert len(history.step_loss) == 2 * 3  # 90 images in batches of 32
     for ours, theirs in zip(history, again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for name, value in first.params.items():
         np.testing.assert_array_equal(value, second.params[name])
+    assert not np.array_equal(history.step_loss, train(4)[1].step_loss)
 
 
-def test_another_seed_gives_another_history(recipe: dict[str, Any]) -> None:
-    recipe |= {"EPOCHS": 1, "digits": few(recipe["digits"])}
-    assert not np.array_equal(recipe["train"](3)[1].step_loss, recipe["train"](4)[1].step_loss)
+@pytest.mark.parametrize(("validation", "steps"), [(0.1, 3 * 3), (None, 3 * 4), (0.5, 3 * 2)])
+def test_the_recipe_is_what_its_docstring_says(digits, validation, steps):
+    """Above all: the rate comes to zero with the last step, whatever is set aside."""
+    data, (ours, plain) = few(digits), (Sequential([Flatten(), Dense(784, 10)]) for _ in range(2))
+    plain.params = ours.params
+    options = {"epochs": 3, "validation": validation, "progress": False}
+    history = train_digits(ours, data, rng=np.random.default_rng(0), **options)
+    again = fit(
+        plain,
+        data.x_train,
+        data.y_train,
+        batch_size=32,
+        optimizer=SGD(cosine_decay(0.03, steps), momentum=0.9, weight_decay=1e-3),
+        augment=random_shift(1),
+        rng=np.random.default_rng(0),
+        **options,
+    )
+    assert len(history.step_loss) == steps
+    np.testing.assert_array_equal(history.step_loss, again.step_loss)
 
 
-def test_one_epoch_reads_most_of_the_held_out_images(recipe: dict[str, Any]) -> None:
-    recipe["EPOCHS"] = 1
-    _, history = recipe["train"](0)
+def test_two_epochs_read_most_of_the_images_set_aside(digits):
+    rng = np.random.default_rng(0)
+    history = train_digits(digits_network(rng), digits, epochs=2, rng=rng, progress=False)
     assert history.validation_accuracy[-1] > 0.9
-
-
-def one_example_at_a_time() -> tuple[Dense, Any, Any]:
-    layer = Dense(2, 2, rng=np.random.default_rng(0))
-    return layer, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1])
+    assert len(history.step_loss) == 2 * 141

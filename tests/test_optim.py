@@ -38,6 +38,11 @@ OPTIMIZERS = {
         {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.3},
     ),
     "Adam": (lambda: Adam(0.02), "Adam", {"lr": 0.02}),
+    "Adam, weight decay": (
+        lambda: Adam(0.02, weight_decay=0.3),
+        "AdamW",
+        {"lr": 0.02, "weight_decay": 0.3},
+    ),
     "Adam, other settings": (
         lambda: Adam(0.3, beta1=0.5, beta2=0.8, eps=1e-3),
         "Adam",
@@ -105,7 +110,49 @@ def test_against_the_formula(make, formula):
 
 def test_defaults():
     assert repr(SGD()) == "SGD(0.01, momentum=0.0, weight_decay=0.0)"
-    assert repr(Adam()) == "Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08)"
+    assert repr(Adam()) == "Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.0)"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(0.1, momentum=0.5), lambda: SGD(cosine_decay(0.1, 9)), lambda: Adam(0.1)]
+)
+def test_another_optimizer_with_the_state_goes_on_the_same(make):
+    first, second, one, other = network(), network(), make(), make()
+    for step in range(3):
+        gradients(first, step)
+        one.step(first)
+    second.params, other.state = first.params, one.state
+    for step in range(3, 6):
+        for net, optimizer in ((first, one), (second, other)):
+            gradients(net, step)
+            optimizer.step(net)
+    for name, p in first.params.items():
+        np.testing.assert_array_equal(p, second.params[name])
+
+
+def test_a_state_holds_the_steps_and_an_array_for_each_kind_and_parameter():
+    net, optimizer = network(), Adam()
+    gradients(net, 0)
+    optimizer.step(net)
+    assert set(optimizer.state) == {"steps"} | {
+        f"{kind}.{name}" for kind in ("mean", "square") for name in net.params
+    }
+    assert optimizer.state["steps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"steps": 1, "mean.0.w": np.ones(2)}, "state must be that of SGD, got mean.0.w"),
+        ({"velocity.0.w": np.ones(2)}, "state must hold the number of steps, got none"),
+        ({"steps": -1}, "state: steps must be at least 0, got -1"),
+    ],
+)
+def test_a_state_of_another_kind_is_refused_whole(state, message):
+    optimizer = SGD(momentum=0.9)
+    with pytest.raises(ValueError, match=message):
+        optimizer.state = state
+    assert optimizer.state == {"steps": 0}
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: Adam(0.1)])

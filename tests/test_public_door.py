@@ -439,9 +439,14 @@ OTHERS = {
 DOORS = {**EVERY, **OTHERS}
 ELSEWHERE = {  # files and directories: test_datasets.py; the reports are results
     *("load_digits", "load_mnist", "Dataset", "Evaluation", "History", "Layer"),
+    *("load_fashion_mnist", "DownloadError"),  # test_fetch.py
     *("AdjointReport", "ArgumentReport", "GradientReport", "GradientError"),
-    "cosine_decay",  # test_optim.py
+    *("Optimizer", "cosine_decay"),  # test_optim.py
+    "random_shift",  # test_augment.py
+    *("digits_network", "train_digits", "read_picture"),  # test_command.py
     *("diagnose", "Diagnosis"),  # test_diagnose.py
+    *("confusion_matrix", "most_confident_mistakes", "Misclassified"),  # test_inside.py
+    *("principal_components", "Projection"),
 }
 
 

@@ -1,12 +1,31 @@
 """Training: what is seen, what is counted, what is shown, and when it stops."""
 
+import re
 import sys
 from types import ModuleType
 
 import numpy as np
 import pytest
+from closeness import assert_close
 
-from companion import SGD, Dense, Layer, ReLU, Sequential, cross_entropy, evaluate, fit
+from companion import (
+    SGD,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    History,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    cosine_decay,
+    cross_entropy,
+    evaluate,
+    fit,
+    load_digits,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -211,16 +230,18 @@ class Bar:
 
     made: list["Bar"]
 
-    def __init__(self, *, total, unit):
+    def __init__(self, *, total, initial, unit):
         self.total, self.unit = total, unit
-        self.count, self.closed, self.says = 0, False, []
+        self.count, self.closed, self.says, self.shown = initial, False, [], {}
         self.made.append(self)
 
-    def set_postfix(self, **says):
-        self.says.append(says)
+    def set_postfix(self, says, *, refresh):
+        assert not refresh  # with the next update: twice for each batch would cost
+        self.shown = dict(says)
 
     def update(self):
         self.count += 1
+        self.says.append(self.shown)
 
     def close(self):
         self.closed = True
@@ -238,8 +259,17 @@ def test_a_bar_counts_the_batches(bars):
     history = train(network(), progress=True)
     (bar,) = bars
     assert (bar.total, bar.count, bar.unit, bar.closed) == (15, 15, "batch", True)
-    assert [says["epoch"] for says in bar.says] == [1] * 5 + [2] * 5 + [3] * 5
+    assert [says["epoch"] for says in bar.says] == ["1"] * 5 + ["2"] * 5 + ["3"] * 5
     assert [says["loss"] for says in bar.says] == [f"{loss:.3f}" for loss in history.step_loss]
+    assert all(says["accuracy"].endswith("%") for says in bar.says)
+
+
+def test_a_bar_says_the_validation_accuracy_from_the_second_epoch_on(bars):
+    history = train(network(), progress=True, validation=problem(7))
+    (bar,) = bars
+    assert "validation" not in bar.says[4]
+    assert bar.says[5]["validation"] == f"{history.validation_accuracy[0]:.1%}"
+    assert bar.says[14]["validation"] == f"{history.validation_accuracy[1]:.1%}"
 
 
 def test_a_bar_is_closed_when_training_stops(bars):
@@ -302,6 +332,20 @@ def test_a_loss_that_is_no_number_leaves_the_parameters_of_the_last_good_step():
         ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
         ({"validation": (np.ones((2, 2)),)}, TypeError, "validation must be a pair"),
         ({"validation": (np.ones((2, 2)), [0])}, ValueError, "the y of validation must have shape"),
+        ({"validation": 0.0}, ValueError, "validation must be above 0 and below 1, got 0.0"),
+        ({"validation": 1}, ValueError, "validation must be above 0 and below 1, got 1"),
+        ({"validation": True}, TypeError, "validation must be a number, got True"),
+        ({"validation": "0.1"}, TypeError, "validation must be a pair .* or a share, got str"),
+        ({"validation": 0.1}, ValueError, "validation must leave examples on both sides, got 0.1"),
+        ({"validation": 0.9}, ValueError, "validation must leave examples on both sides, got 0.9"),
+        ({"patience": 2}, ValueError, "patience needs a validation set, got patience=2 and none"),
+        ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
+        ({"keep_best": None}, TypeError, "keep_best must be True or False, got None"),
+        ({"resume": 1}, TypeError, "resume must be True or False, got 1"),
+        ({"after_epoch": 3}, TypeError, "after_epoch must be callable, got 3"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be a path, got 3"),
+        ({"checkpoint": "no/x.npz"}, FileNotFoundError, "there is no folder no"),
+        ({"checkpoint": "x", "optimizer": Still()}, TypeError, "optimizer must have a state"),
     ],
 )
 def test_fit_refuses_before_the_first_step(changed, error, message):
@@ -311,3 +355,220 @@ def test_fit_refuses_before_the_first_step(changed, error, message):
     with pytest.raises(error, match=message):
         fit(**{**good, **changed})
     assert all(layer.params[name] is value for name, value in before.items())
+
+
+# --- validation, the best epoch, early stop -------------------------------------------------------
+
+
+class Scripted(Layer):
+    """Logits of two classes that are right for as many examples as its one parameter says."""
+
+    def __init__(self):
+        super().__init__()
+        self.params = {"right": np.zeros(1)}
+
+    def forward(self, x):
+        right = np.arange(len(x)) < self.params["right"]
+        return self._remember(np.where(right[:, np.newaxis], [[1.0, 0.0]], [[0.0, 1.0]]))
+
+    def backward(self, dz):
+        self.grads = {"right": np.zeros(1)}
+        return dz
+
+
+class Script:
+    """An optimiser that sets the parameter to the next of a list of numbers."""
+
+    def __init__(self, *numbers):
+        self.numbers = list(numbers)
+
+    def step(self, network):
+        network.params = {"right": np.array([float(self.numbers.pop(0))])}
+
+
+def scripted(*numbers, **options):
+    """Train ``Scripted`` on four examples, so many of them right after each epoch."""
+    net, x, y = Scripted(), np.zeros((4, 1)), np.zeros(4, int)
+    given = {"epochs": len(numbers), "batch_size": 4, "validation": (x, y), "progress": False}
+    history = fit(net, x, y, optimizer=Script(*numbers), **{**given, **options})
+    return net.params["right"][0], history
+
+
+def test_the_network_ends_with_its_best_epoch():
+    kept, history = scripted(1, 3, 2, 0)
+    assert history.validation_accuracy.tolist() == [0.25, 0.75, 0.5, 0.0]
+    assert (kept, history.best_epoch) == (3, 1)
+
+
+def test_or_with_the_last_where_that_is_asked_for():
+    assert scripted(1, 3, 2, 0, keep_best=False)[0] == 0
+
+
+def test_without_validation_there_is_no_best_epoch():
+    kept, history = scripted(1, 3, 2, 0, validation=None)
+    assert (kept, history.best_epoch) == (0, None)
+
+
+def test_the_smaller_loss_is_better_and_of_equal_losses_the_earlier():
+    zeros = np.zeros(4)
+    loss, accuracy = np.array([0.3, 0.2, 0.2, 0.4]), np.array([0.9, 0.8, 0.9, 0.9])
+    assert History(zeros, zeros, zeros, loss, accuracy).best_epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "best"), [(1, 3, 2), (2, 4, 2), (3, 8, 3), (None, 9, 4)]
+)
+def test_patience(patience, epochs, best):
+    kept, history = scripted(1, 2, 0, 1, 3, 0, 1, 2, 4, patience=patience)
+    assert len(history.train_loss) == len(history.validation_loss) == epochs
+    assert kept == best
+
+
+@pytest.mark.parametrize(
+    ("error", "keep_best", "kept", "note"),
+    [
+        (KeyboardInterrupt, True, 3, "after 3 epochs; .* are those of epoch 2, the best"),
+        (KeyboardInterrupt, False, 2, "after 3 epochs; .* are the last"),
+        (RuntimeError, True, 3, None),
+    ],
+)
+def test_an_interruption_leaves_the_best_parameters_and_says_so(error, keep_best, kept, note):
+    net, x, y = Scripted(), np.zeros((4, 1)), np.zeros(4, int)
+
+    def interrupt(history):
+        if len(history.train_loss) == 3:
+            raise error
+
+    with pytest.raises(error) as caught:
+        fit(
+            net,
+            x,
+            y,
+            epochs=5,
+            keep_best=keep_best,
+            optimizer=Script(1, 3, 2, 0, 0),
+            validation=(x, y),
+            after_epoch=interrupt,
+            progress=False,
+        )
+    assert net.params["right"] == kept
+    notes = getattr(caught.value, "__notes__", [])
+    assert re.search(note, *notes) if note else notes == []
+
+
+def test_a_share_is_set_aside_and_never_trained_on():
+    x = np.arange(23.0)[:, np.newaxis] * np.ones(2)
+    net = Logits()
+    fit(
+        net,
+        x,
+        np.zeros(23, int),
+        epochs=2,
+        batch_size=23,
+        validation=0.3,
+        optimizer=Still(),
+        rng=np.random.default_rng(0),
+        progress=False,
+    )
+    first, held, second, again = (np.sort(batch[:, 0]) for batch in net.batches)
+    assert len(held) == 7
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(held, again)
+    np.testing.assert_array_equal(np.sort(np.concatenate([first, held])), x[:, 0])
+    assert not np.array_equal(held, x[:7, 0])  # drawn, not cut off
+
+
+def test_a_share_keeps_examples_with_their_classes():
+    y = np.arange(23) % 4
+    history = fit(Logits(), 5 * np.eye(4)[y], y, validation=0.3, optimizer=Still(), progress=False)
+    assert history.train_accuracy == history.validation_accuracy == [1.0]
+
+
+def test_after_each_epoch_the_history_so_far_and_the_network_of_that_moment():
+    lengths, losses, (x, y) = [], [], problem()
+    net = network()
+
+    def look(history):
+        lengths.append([len(values) for values in history])
+        losses.append(evaluate(net, x, y).loss)
+
+    history = train(net, validation=(x, y), after_epoch=look)
+    assert lengths == [[5, 1, 1, 1, 1], [10, 2, 2, 2, 2], [15, 3, 3, 3, 3]]
+    np.testing.assert_array_equal(losses, history.validation_loss)
+
+
+# --- the same loss, step by step, as PyTorch ------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_two_hundred_steps_of_the_digits_network_are_those_of_pytorch(torch, optimizer):
+    """In float64: weights, batches and settings alike. Cosine decay, momentum, weight decay."""
+    steps, size = 200, 16
+    data = load_digits()
+    x, y = data.x_train[: steps * size].astype(np.float64), data.y_train[: steps * size]
+    rng = np.random.default_rng(0)
+    ours = Sequential(
+        [
+            Conv2D(1, 4, 5, stride=2, padding=2, rng=rng),
+            ReLU(),
+            MaxPool2D(2),
+            Conv2D(4, 6, 3, padding="same", rng=rng),
+            ReLU(),
+            AvgPool2D(2, stride=1),
+            Flatten(),
+            Dense(6 * 6 * 6, 10, rng=rng),
+        ]
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 5, stride=2, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(4, 6, 3, padding="same"),
+        torch.nn.ReLU(),
+        torch.nn.AvgPool2d(2, stride=1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6 * 6 * 6, 10),
+    ).double()
+    for position in (0, 3):
+        w, b = ours.layers[position].params.values()
+        theirs[position].weight.data = torch.tensor(w.transpose(3, 2, 0, 1).copy())
+        theirs[position].bias.data = torch.tensor(b)
+    # Flattened, the channel is our last axis and their first.
+    w = ours.layers[7].params["w"].reshape(6, 6, 6, 10).transpose(3, 2, 0, 1).reshape(10, -1)
+    theirs[7].weight.data = torch.tensor(w.copy())
+    theirs[7].bias.data = torch.tensor(ours.layers[7].params["b"])
+
+    rate = 0.02 if optimizer == "SGD" else 0.002
+    if optimizer == "SGD":
+        step = SGD(cosine_decay(rate, steps), momentum=0.9, weight_decay=1e-3)
+        other = torch.optim.SGD(theirs.parameters(), rate, momentum=0.9, weight_decay=1e-3)
+    else:
+        step = Adam(cosine_decay(rate, steps), weight_decay=0.1)
+        other = torch.optim.AdamW(theirs.parameters(), rate, weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(other, steps)
+
+    order = np.random.default_rng(1).permutation(len(x))  # as fit draws it
+    expected = []
+    for start in range(0, len(x), size):
+        batch = order[start : start + size]
+        logits = theirs(torch.tensor(x[batch].transpose(0, 3, 1, 2).copy()))
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(y[batch]))
+        other.zero_grad()
+        loss.backward()
+        other.step()
+        schedule.step()
+        expected.append(loss.item())
+
+    history = fit(
+        ours,
+        x,
+        y,
+        batch_size=size,
+        optimizer=step,
+        rng=np.random.default_rng(1),
+        progress=False,
+    )
+    assert len(expected) == steps
+    assert np.mean(expected[-20:]) < 0.5 * expected[0]
+    name = f"200 losses of training, {optimizer}: PyTorch"
+    assert_close(name, history.step_loss, np.array(expected), tolerance=1e-6)

@@ -1,0 +1,259 @@
+"""``python -m companion``: train a reader of digits, use it, and check every gradient.
+
+Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be done; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from . import __version__
+from .conv import Conv2D
+from .datasets import Dataset, load_digits, load_mnist
+from .dense import Dense, Flatten
+from .digits import digits_network, read_picture, train_digits
+from .gradcheck import GradientError, GradientReport, check_gradient, check_layer
+from .inside import confusion_matrix
+from .network import Layer, Sequential
+from .pool import AvgPool2D, MaxPool2D
+from .relu import ReLU
+from .softmax import cross_entropy, cross_entropy_backward, softmax, softmax_backward
+from .train import History, evaluate
+from .transposed import ConvTranspose2D
+
+GRADIENT_WRONG, CANNOT, INTERRUPTED = 1, 2, 130
+MODEL = "model.npz"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, ValueError, ImportError) as error:
+        print(f"python -m companion: error: {error}", file=sys.stderr)
+        return CANNOT
+    return code
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train a network, keep it, and say how well it reads images it has not seen."""
+    out, checkpoint = Path(arguments.out), arguments.checkpoint
+    if out.exists() and not (arguments.force or arguments.resume):
+        raise FileExistsError(f"there is a file {out}: name another with --out, or add --force")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {out}: there is no folder {out.parent}")
+    if arguments.resume and checkpoint is None:
+        raise ValueError("--resume needs --checkpoint, the file to go on from")
+    digits, rng = _digits(arguments), np.random.default_rng(arguments.seed)
+    network, start = digits_network(rng), time.monotonic()
+
+    def report(history: History) -> None:
+        epoch = len(history.train_loss)
+        print(
+            f"epoch {epoch} of {arguments.epochs}: loss {history.train_loss[-1]:.3f}, "
+            f"read correctly {history.train_accuracy[-1]:.1%}, "
+            f"of those set aside {history.validation_accuracy[-1]:.1%}, "
+            f"{time.monotonic() - start:.0f} s",
+            flush=True,
+        )
+
+    try:
+        train_digits(
+            network,
+            digits,
+            epochs=arguments.epochs,
+            rng=rng,
+            checkpoint=checkpoint,
+            resume=arguments.resume,
+            after_epoch=report,
+            progress=sys.stderr.isatty(),
+        )
+    except KeyboardInterrupt:
+        network.save(out)
+        print(f"interrupted: the best network so far is in {out}", file=sys.stderr)
+        return INTERRUPTED
+    network.save(out)
+    _print_reading(network, digits)
+    print(f"saved: {out}")
+    return 0
+
+
+def evaluate_model(arguments: argparse.Namespace) -> int:
+    """Say how well a saved network reads the test images, and what it takes for what."""
+    network, digits = _model(arguments), _digits(arguments)
+    _print_reading(network, digits)
+    table = confusion_matrix(digits.y_test, network.predict(digits.x_test), num_classes=10)
+    print("\nrow: what it is, column: what was read\n")
+    print("   " + "".join(f"{said:5}" for said in range(10)))
+    for label, row in enumerate(table):
+        print(f"{label:3}" + "".join(f"{count or '.':>5}" for count in row))
+    return 0
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Read a digit from each picture."""
+    network = _model(arguments)
+    for path in arguments.images:
+        probabilities = softmax(network.forward(read_picture(path)))[0]
+        first, second = np.argsort(-probabilities)[:2]
+        print(
+            f"{path}: {first} ({probabilities[first]:.1%}), else {second} "
+            f"({probabilities[second]:.1%})"
+        )
+    return 0
+
+
+def gradcheck(arguments: argparse.Namespace) -> int:
+    """Compare the gradient of every layer with finite differences, and print a table."""
+    rng = np.random.default_rng(arguments.seed)
+    wrong = 0
+    print(f"{'layer':58} {'gradient':>8} {'relative error':>15}")
+    for name, check in _checks(rng):
+        try:
+            report = check()
+        except GradientError as error:
+            report, wrong = cast("GradientReport", error.report), wrong + 1
+        for argument in report.arguments:
+            verdict = "" if argument.ok else "  WRONG"
+            print(f"{name:58} {'d' + argument.name:>8} {argument.relative:15.1e}{verdict}")
+            name = ""
+    print(f"\n{wrong} of them wrong" if wrong else "\nevery gradient agrees")
+    return GRADIENT_WRONG if wrong else 0
+
+
+def _checks(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], GradientReport]]]:
+    """Every layer under settings that a mistake would not survive, and the loss."""
+    image = rng.normal(size=(2, 7, 6, 3))
+    layers: list[tuple[Layer, np.ndarray]] = [
+        (Conv2D(3, 4, (2, 3), rng=rng), image),
+        (Conv2D(3, 4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)), rng=rng), image),
+        (Conv2D(3, 4, 2, padding="same", dilation=(2, 3), rng=rng), image),
+        (ConvTranspose2D(3, 4, (2, 3), stride=(2, 1), padding=1, rng=rng), image),
+        (ReLU(), image),
+        (MaxPool2D((2, 3), stride=(2, 1), padding=1), image),
+        (AvgPool2D((3, 2), stride=2, padding=1), image),
+        (Flatten(), image),
+        (Dense(5, 4, rng=rng), rng.normal(size=(3, 5))),
+    ]
+    for layer, x in layers:
+        yield repr(layer), partial(check_layer, layer, x, rng=rng)
+    logits, labels = rng.normal(size=(4, 5)), rng.integers(0, 5, 4)
+    yield (
+        "softmax",
+        lambda: check_gradient(
+            softmax, lambda da, z: softmax_backward(da, softmax(z)), logits, names=["z"], rng=rng
+        ),
+    )
+    yield (
+        "cross_entropy",
+        lambda: check_gradient(
+            lambda z: cross_entropy(z, labels),
+            lambda dloss, z: dloss * cross_entropy_backward(z, labels),
+            logits,
+            names=["z"],
+            rng=rng,
+        ),
+    )
+    network, x = digits_network(rng), rng.normal(size=(2, 28, 28, 1))
+    yield "digits_network", lambda: check_layer(network, x, entries=10, rng=rng)
+
+
+def _digits(arguments: argparse.Namespace) -> Dataset:
+    if arguments.mnist is None:
+        return load_digits()
+    return load_mnist(arguments.mnist, download=arguments.download)
+
+
+def _model(arguments: argparse.Namespace) -> Sequential:
+    return digits_network().load(arguments.model)
+
+
+def _print_reading(network: Sequential, digits: Dataset) -> None:
+    loss, accuracy = evaluate(network, digits.x_test, digits.y_test)
+    images = len(digits.y_test)
+    print(
+        f"test images: loss {loss:.3f}, {round(accuracy * images):,} of {images:,} read "
+        f"correctly ({accuracy:.2%})"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m companion",
+        description="Train a reader of handwritten digits, use it, and check every gradient.",
+        epilog="Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be "
+        "done; 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"companion {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], *, data: bool = False
+    ) -> argparse.ArgumentParser:
+        summary = (run.__doc__ or "").strip()
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(run=run)
+        if data:
+            added.add_argument(
+                "--mnist",
+                metavar="DIR",
+                help="folder with MNIST's four files, or others in their format; "
+                "default: the 6,000 digits that come with the package",
+            )
+            added.add_argument(
+                "--download",
+                action="store_true",
+                help="fetch what is missing from the folder of --mnist",
+            )
+        return added
+
+    training = command("train", train, data=True)
+    training.add_argument("--epochs", type=int, default=12, help="default: %(default)s")
+    training.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    training.add_argument(
+        "--out",
+        metavar="FILE",
+        default=MODEL,
+        help="where the network is kept; default: %(default)s",
+    )
+    training.add_argument("--force", action="store_true", help="write over the file of --out")
+    training.add_argument(
+        "--checkpoint", metavar="FILE", help="written after each epoch, for --resume"
+    )
+    training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+
+    for name, run in (("evaluate", evaluate_model), ("predict", predict)):
+        using = command(name, run, data=name == "evaluate")
+        using.add_argument(
+            "--model",
+            metavar="FILE",
+            default=MODEL,
+            help="a network kept by train; default: %(default)s",
+        )
+        if name == "predict":
+            using.add_argument(
+                "images",
+                nargs="+",
+                metavar="IMAGE",
+                help="a picture of one digit, such as a PNG; needs Pillow",
+            )
+
+    checking = command("gradcheck", gradcheck)
+    checking.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A training put down after an epoch, and taken up again bit for bit.
+
+Chapter ``digits``. A checkpoint holds all that the next epoch depends on: the parameters, what the
+optimiser remembers, the state of the random generator, and which examples are held out; besides,
+the history so far and the best parameters. It does not hold the examples, but knows them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .files import load_arrays, save_arrays
+from .network import Layer, checked_params
+from .shapes import FloatArray
+
+FORMAT = 1
+
+
+@dataclass
+class Training:
+    """What changes while a network is trained, and ``identity``, which must not."""
+
+    network: Layer
+    optimizer: Any
+    rng: np.random.Generator
+    held_out: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    step_loss: list[float] = field(default_factory=list)
+    train: list[tuple[float, float]] = field(default_factory=list)  # loss, accuracy
+    validation: list[tuple[float, float]] = field(default_factory=list)
+    best_params: dict[str, FloatArray] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, training: Training) -> None:
+    """Write all that changes to ``path``, whole or not at all."""
+    about = {
+        "format": FORMAT,
+        "identity": training.identity,
+        "rng": training.rng.bit_generator.state,
+    }
+    groups = {
+        "params": training.network.params,
+        "best": training.best_params,
+        "optimizer": training.optimizer.state,
+    }
+    arrays = {f"{group}/{key}": value for group, d in groups.items() for key, value in d.items()}
+    save_arrays(
+        path,
+        {
+            **arrays,
+            "about": np.array(json.dumps(about, default=lambda array: array.tolist())),
+            "held_out": training.held_out,
+            "step_loss": np.array(training.step_loss),
+            "train": np.array(training.train).reshape(-1, 2),
+            "validation": np.array(training.validation).reshape(-1, 2),
+        },
+    )
+
+
+def load_checkpoint(path: Path, training: Training) -> None:
+    """Set ``training`` to what :func:`save_checkpoint` wrote, if all of it fits, or change nothing.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or is that of another training; the message says in what.
+    """
+    arrays = load_arrays(path, "a checkpoint")
+    try:
+        about = json.loads(str(arrays["about"]))
+        made_by, identity, state = about["format"], about["identity"], about["rng"]
+        held_out = arrays["held_out"].astype(np.intp)
+        step_loss = arrays["step_loss"].tolist()
+        train, validation = (
+            [(loss, accuracy) for loss, accuracy in arrays[part].tolist()]
+            for part in ("train", "validation")
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}") from error
+    if made_by != FORMAT:
+        raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {made_by}")
+    for what, ours in training.identity.items():
+        if identity.get(what) != ours:
+            raise ValueError(
+                f"{path} is of another training: its {what} is {identity.get(what)!r}, "
+                f"and here it is {ours!r}"
+            )
+    if state["bit_generator"] != training.rng.bit_generator.state["bit_generator"]:
+        raise ValueError(
+            f"rng must be a {state['bit_generator']} for {path}, "
+            f"got {type(training.rng.bit_generator).__name__}"
+        )
+    expected, best = training.network.params, _group(arrays, "best")
+    params = checked_params(expected, _group(arrays, "params"), str(path))
+    best = checked_params(expected, best, f"{path}, best epoch") if best else {}
+    training.optimizer.state = _group(arrays, "optimizer")
+    training.rng.bit_generator.state = state
+    training.network.params = params
+    training.best_params, training.held_out = best, held_out
+    training.step_loss, training.train, training.validation = step_loss, train, validation
+
+
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """A short name that other arrays do not have."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _group(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}

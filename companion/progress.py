@@ -1,0 +1,27 @@
+"""A progress bar where tqdm is installed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing
+from typing import Any
+
+
+class _NoBar:
+    """What is asked of tqdm's bar, and shows nothing."""
+
+    def update(self, n: float = 1) -> None: ...
+
+    def set_postfix(self, *_: Any, **__: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def progress_bar(*, shown: bool, **settings: Any) -> AbstractContextManager[Any]:
+    """A bar of tqdm's; nothing to see where it is not installed, or not wanted."""
+    if shown:
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return closing(_NoBar())
+        return closing(tqdm(**settings))
+    return closing(_NoBar())

@@ -1,0 +1,239 @@
+"""A training that is put down and taken up again ends bit for bit as one that was not."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from companion import (
+    SGD,
+    Adam,
+    Conv2D,
+    Dense,
+    Flatten,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    cosine_decay,
+    fit,
+    random_shift,
+)
+
+EPOCHS, BATCHES = 5, 4
+SETTINGS = {
+    "SGD": lambda: {"optimizer": SGD(cosine_decay(0.05, 20), momentum=0.9, weight_decay=1e-3)},
+    "Adam, shifts": lambda: {"optimizer": Adam(0.01), "augment": random_shift(1)},
+    "a share for validation": lambda: {"optimizer": SGD(0.05), "validation": 0.25},
+    "a set for validation": lambda: {
+        "optimizer": SGD(0.05, momentum=0.5),
+        "validation": problem(7, seed=9),
+    },
+    "stops early": lambda: {"optimizer": SGD(1.0), "validation": 0.25, "patience": 2},
+}
+
+
+def problem(n=18, seed=0):
+    """Images in float32, as the digits are, of three classes."""
+    rng = np.random.default_rng(seed)
+    return rng.random((n, 6, 5, 1), np.float32), rng.integers(0, 3, n)
+
+
+def network(seed=0):
+    rng = np.random.default_rng(seed)
+    return Sequential(
+        [
+            Conv2D(1, 2, (3, 2), rng=rng),
+            ReLU(),
+            MaxPool2D(2),
+            Flatten(),
+            Dense(2 * 2 * 2, 3, rng=rng),
+        ]
+    )
+
+
+def train(setting, *, rng=None, net=None, x_y=None, **options):
+    net = network() if net is None else net
+    x, y = problem() if x_y is None else x_y
+    given = {"epochs": EPOCHS, "batch_size": 5, "progress": False, **SETTINGS[setting](), **options}
+    rng = np.random.default_rng(1) if rng is None else rng
+    return net, fit(net, x, y, rng=rng, **given)
+
+
+def assert_same(one, other):
+    (network, history), (again, history_again) = one, other
+    for a, b in zip(history, history_again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name, p in network.params.items():
+        np.testing.assert_array_equal(p, again.params[name])
+
+
+class Interrupted:
+    """Ctrl-C at a given call of what it stands for."""
+
+    def __init__(self, function, call):
+        self.function, self.left = function, call
+
+    def __call__(self, *arguments):
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return self.function(*arguments)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("batch", [0, BATCHES, BATCHES + 2, 3 * BATCHES - 1])
+def test_interrupted_at_any_batch_and_resumed(tmp_path, setting, batch):
+    whole = train(setting)
+    path = tmp_path / "run.npz"
+    change = SETTINGS[setting]().get("augment", lambda batch, _rng: batch)
+    with pytest.raises(KeyboardInterrupt):
+        train(setting, checkpoint=path, augment=Interrupted(change, batch))
+    assert path.exists() == (batch >= BATCHES)  # an epoch has come to its end
+    # A new process knows nothing: other weights, another state of the generator.
+    other = np.random.default_rng(1 if batch < BATCHES else 77)
+    net = network(seed=0 if batch < BATCHES else 88)
+    assert_same(whole, train(setting, checkpoint=path, resume=True, rng=other, net=net))
+
+
+@pytest.mark.parametrize("bits", [np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_every_generator_goes_on(tmp_path, bits):
+    def rng():
+        return np.random.Generator(bits(3))
+
+    path = tmp_path / "run.npz"
+    whole = train("Adam, shifts", rng=rng())
+    train("Adam, shifts", rng=rng(), epochs=2, checkpoint=path)
+    assert_same(whole, train("Adam, shifts", rng=rng(), checkpoint=path, resume=True))
+
+
+def test_a_checkpoint_changes_nothing(tmp_path):
+    assert_same(train("SGD"), train("SGD", checkpoint=tmp_path / "run.npz"))
+
+
+def test_more_epochs_go_on_where_the_last_ended(tmp_path):
+    path = tmp_path / "run.npz"
+    for epochs in (1, 3, 3, EPOCHS):
+        last = train("SGD", epochs=epochs, checkpoint=path, resume=True)
+    assert_same(train("SGD"), last)
+    assert [len(values) for values in last[1]] == [EPOCHS * BATCHES, EPOCHS, EPOCHS, 0, 0]
+
+
+def test_the_best_parameters_outlive_an_interruption_and_a_resumption(tmp_path):
+    path = tmp_path / "run.npz"
+    kept, history = train("stops early", checkpoint=path)
+    assert history.best_epoch < len(history.train_loss) - 1  # or nothing would be shown here
+    again, _ = train("stops early", checkpoint=path, resume=True, net=network(seed=5))
+    for name, p in kept.params.items():
+        np.testing.assert_array_equal(p, again.params[name])
+
+
+def test_a_checkpoint_is_not_written_over_unasked(tmp_path):
+    path = tmp_path / "run.npz"
+    train("SGD", epochs=1, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r"run\.npz: go on from it with resume=True"):
+        train("SGD", checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_no_space_leaves_the_checkpoint_of_the_epoch_before(tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    train("SGD", epochs=2, checkpoint=path)
+
+    def full(file, **_arrays):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OSError, match="No space left"):
+            train("SGD", checkpoint=path, resume=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+    assert_same(train("SGD"), train("SGD", checkpoint=path, resume=True))
+
+
+OTHERS = {
+    "batch size": (lambda: {"batch_size": 4}, "its batch size is 5, and here it is 4"),
+    "optimizer": (lambda: {"optimizer": Adam()}, "its optimizer is 'SGD', and here it is 'Adam'"),
+    "examples": (lambda: {"x_y": problem(seed=3)}, "its examples is '"),
+    "validation": (lambda: {"validation": 0.25}, "its validation is None, and here it is 0.25"),
+    "network": (
+        lambda: {"net": Sequential([Flatten(), Dense(30, 3)])},
+        "lacks the parameters 1.b, 1.w",
+    ),
+    "generator": (
+        lambda: {"rng": np.random.Generator(np.random.Philox(0))},
+        "rng must be a PCG64 .*, got Philox",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_checkpoint_of_another_training_is_refused_and_nothing_changes(tmp_path, what):
+    path = tmp_path / "run.npz"
+    train("SGD", epochs=1, checkpoint=path)
+    make, message = OTHERS[what]
+    options = {"net": network(seed=4), "optimizer": SGD(0.1), **make()}
+    before = dict(options["net"].params)
+    with pytest.raises(ValueError, match=message):
+        train("SGD", checkpoint=path, resume=True, **options)
+    assert all(options["net"].params[name] is p for name, p in before.items())
+    assert options["optimizer"].state == {"steps": 0}
+
+
+def rewritten(path, **changed):
+    """Write the checkpoint anew with other arrays; None leaves one out."""
+    with np.load(path) as saved:
+        arrays = {**saved, **changed}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def about(path, **changed):
+    with np.load(path) as saved:
+        return np.array(json.dumps({**json.loads(str(saved["about"])), **changed}))
+
+
+DAMAGES = {
+    "cut short": (
+        lambda path: path.write_bytes(path.read_bytes()[:500]),
+        "is not a file of a checkpoint",
+    ),
+    "empty": (lambda path: path.write_bytes(b""), "is not a file of a checkpoint"),
+    "parameters alone": (lambda path: network().save(path), "is not a checkpoint: .*about"),
+    "no losses": (lambda path: rewritten(path, step_loss=None), "is not a checkpoint: .*step_loss"),
+    "no JSON": (lambda path: rewritten(path, about=np.array("{")), "is not a checkpoint"),
+    "a later format": (
+        lambda path: rewritten(path, about=about(path, format=2)),
+        "must be a checkpoint of format 1, got 2",
+    ),
+    "a parameter of another shape": (
+        lambda path: rewritten(path, **{"params/0.b": np.zeros(3)}),
+        r"parameter 0\.b must have shape \(2,\), got \(3,\)",
+    ),
+    "objects": (
+        lambda path: rewritten(path, train=np.array([None])),
+        "is not a file of a checkpoint: Object arrays cannot be loaded",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused_and_nothing_changes(tmp_path, damage):
+    path = tmp_path / "run.npz"
+    train("SGD", epochs=1, checkpoint=path)
+    make, message = DAMAGES[damage]
+    make(path)
+    net, content = network(seed=4), path.read_bytes()
+    before = dict(net.params)
+    with pytest.raises(ValueError, match=message):
+        train("SGD", checkpoint=path, resume=True, net=net)
+    assert all(net.params[name] is p for name, p in before.items())
+    assert path.read_bytes() == content
+
+
+def test_a_checkpoint_is_written_after_every_epoch(tmp_path):
+    path, seen = tmp_path / "run.npz", []
+    train("SGD", checkpoint=path, after_epoch=lambda _: seen.append(path.read_bytes()))
+    assert len(seen) == EPOCHS
+    assert all(one != other for one, other in pairwise(seen))

@@ -1,0 +1,338 @@
+"""``python -m companion``: what it says, what it leaves on disk, and its exit codes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mnist_files import write_part
+
+import companion
+from companion import (
+    evaluate,
+    load_digits,
+    load_mnist,
+)
+from companion.__main__ import main
+from companion.digits import digits_network, read_picture
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A folder with 200 digits to train on and 50 to test with."""
+    return write_part(tmp_path_factory.mktemp("mnist"), load_digits(), train=200, test=50)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder as the current one."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(few, here, capsys):
+    """A model of two epochs, saved under the default name."""
+    assert main(["train", "--mnist", str(few), "--epochs", "2"]) == 0
+    return capsys.readouterr().out
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def parameters(path):
+    with np.load(path, allow_pickle=False) as saved:
+        return {name: saved[name] for name in saved.files}
+
+
+def assert_same(one, other):
+    one, other = parameters(one), parameters(other)
+    assert one.keys() == other.keys()
+    for name, p in one.items():
+        np.testing.assert_array_equal(p, other[name])
+
+
+def failure(capsys, *arguments):
+    """The one line that a refused command says, on the stream for errors."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("python -m companion: error: ")
+    return line
+
+
+# --- train ----------------------------------------------------------------------------------------
+
+
+def test_train_says_each_epoch_and_saves_what_it_says(few, here, trained):
+    lines = trained.splitlines()
+    for epoch, line in enumerate(lines[:2], start=1):
+        assert re.fullmatch(
+            rf"epoch {epoch} of 2: loss \d\.\d{{3}}, read correctly [\d.]+%, "
+            r"of those set aside [\d.]+%, \d+ s",
+            line,
+        )
+    data = load_mnist(few)
+    result = evaluate(digits_network().load("model.npz"), data.x_test, data.y_test)
+    right = round(result.accuracy * 50)
+    assert lines[2] == (
+        f"test images: loss {result.loss:.3f}, {right} of 50 read correctly ({right / 50:.2%})"
+    )
+    assert lines[3:] == ["saved: model.npz"]
+    assert names(here) == ["model.npz"]
+
+
+def test_the_seed_decides_all(few, here):
+    for out, seed in [("a.npz", "3"), ("b.npz", "3"), ("c.npz", "4")]:
+        options = ["--epochs", "1", "--seed", seed, "--out", out]
+        assert main(["train", "--mnist", str(few), *options]) == 0
+    assert_same("a.npz", "b.npz")
+    with pytest.raises(AssertionError):
+        assert_same("a.npz", "c.npz")
+
+
+def test_no_epoch_saves_the_untrained_network(few, here):
+    assert main(["train", "--mnist", str(few), "--epochs", "0"]) == 0
+    untrained = digits_network(np.random.default_rng(0))
+    untrained.save("untrained.npz")
+    assert_same("model.npz", "untrained.npz")
+
+
+def test_a_model_is_not_written_over_unasked(few, here, trained, capsys):
+    before = (here / "model.npz").read_bytes()
+    line = failure(capsys, "train", "--mnist", few)
+    assert "there is a file model.npz: name another with --out, or add --force" in line
+    assert (here / "model.npz").read_bytes() == before
+    assert main(["train", "--mnist", str(few), "--epochs", "0", "--force"]) == 0
+    assert (here / "model.npz").read_bytes() != before
+
+
+def test_train_refuses_before_it_trains(few, here, capsys):
+    assert "there is no folder no" in failure(capsys, "train", "--out", "no/model.npz")
+    assert "--resume needs --checkpoint" in failure(capsys, "train", "--resume")
+    assert "epochs must be at least 0, got -1" in failure(capsys, "train", "--epochs", "-1")
+    assert "train-images-idx3-ubyte is missing from" in failure(capsys, "train", "--mnist", here)
+    (here / "run.npz").write_bytes(b"mine")
+    line = failure(capsys, "train", "--mnist", few, "--checkpoint", "run.npz")
+    assert "go on from it with resume=True" in line
+    assert names(here) == ["run.npz"]
+    assert (here / "run.npz").read_bytes() == b"mine"
+
+
+def test_ctrl_c_keeps_the_network_and_a_resumed_run_ends_as_one_that_was_not(few, tmp_path):
+    """With the real signal, in a process of its own."""
+
+    def command(*options):
+        return [sys.executable, "-m", "companion", "train", "--mnist", str(few), *options]
+
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+    def run(*options, interrupt_after=None):
+        process = subprocess.Popen(  # noqa: S603
+            command(*options),
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if interrupt_after:
+            for line in process.stdout:
+                if line.startswith(f"epoch {interrupt_after} "):
+                    process.send_signal(signal.SIGINT)
+                    break
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    options = ["--epochs", "8", "--checkpoint", "run.npz", "--out", "resumed.npz"]
+    code, _, err = run(*options, interrupt_after=2)
+    assert code == 130, err
+    assert err == "interrupted: the best network so far is in resumed.npz\n"
+    digits_network().load(tmp_path / "resumed.npz")
+    assert names(tmp_path) == ["resumed.npz", "run.npz"]
+
+    code, out, err = run(*options, "--resume")
+    assert code == 0, err
+    first = int(re.match(r"epoch (\d) of 8", out)[1])
+    assert 3 <= first <= 8  # it went on, and did not start anew
+    assert run("--epochs", "8", "--out", "whole.npz")[0] == 0
+    assert_same(tmp_path / "resumed.npz", tmp_path / "whole.npz")
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_evaluate_counts_what_is_taken_for_what(few, trained, capsys):
+    assert main(["evaluate", "--mnist", str(few)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == trained.splitlines()[2]
+    data = load_mnist(few)
+    said = digits_network().load("model.npz").predict(data.x_test)
+    table = [[0 if n == "." else int(n) for n in line.split()[1:]] for line in lines[-10:]]
+    for label in range(10):
+        for other in range(10):
+            count = int(((data.y_test == label) & (said == other)).sum())
+            assert table[label][other] == count
+
+
+def test_evaluate_on_the_digits_of_the_package(few, trained, capsys):
+    assert main(["evaluate"]) == 0
+    assert " of 1,000 read correctly" in capsys.readouterr().out
+
+
+def test_evaluate_says_which_file_is_no_model(here, capsys):
+    assert "model.npz" in failure(capsys, "evaluate")
+    (here / "text.npz").write_text("text")
+    line = failure(capsys, "evaluate", "--model", "text.npz")
+    assert "text.npz is not a file of parameters" in line
+    np.savez(here / "other.npz", w=np.ones(3))
+    assert "other.npz lacks the parameters" in failure(capsys, "evaluate", "--model", "other.npz")
+
+
+# --- predict --------------------------------------------------------------------------------------
+
+
+def picture(path, ink, *, light=False, mode="L"):
+    """Save ink from 0 to 1 as a picture: dark on white, or light on black."""
+    image = pytest.importorskip("PIL.Image")
+    shade = ink if light else 1 - ink
+    image.fromarray(np.rint(255 * shade).astype(np.uint8)).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize("light", [True, False])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "1"])
+def test_a_picture_of_mnists_size_is_taken_as_it_is(tmp_path, light, mode):
+    x = load_digits().x_test[0]
+    got = read_picture(picture(tmp_path / "x.png", x[:, :, 0], light=light, mode=mode))
+    assert got.shape == (1, 28, 28, 1)
+    assert got.dtype == np.float32
+    if mode == "1":  # black and white alone
+        np.testing.assert_array_equal(np.unique(got), [0, 1])
+    else:
+        np.testing.assert_allclose(got[0], x, atol=1e-6)
+
+
+def test_ink_on_a_transparent_ground_is_seen(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    x = load_digits().x_test[0, :, :, 0]
+    drawn = np.zeros((28, 28, 4), np.uint8)  # black, and of no opacity where there is no ink
+    drawn[:, :, 3] = np.rint(255 * x)
+    image.fromarray(drawn, "RGBA").save(tmp_path / "x.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "x.png")[0, :, :, 0], x, atol=0.01)
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_large_picture_is_fitted_and_centred_as_mnist_was(tmp_path, light):
+    ink = np.zeros((300, 200))
+    ink[40:240, 150:180] = 0.8  # an upright stroke, 200 by 30, far from the middle
+    got = read_picture(picture(tmp_path / "x.png", ink, light=light))[0, :, :, 0]
+    rows, columns = np.flatnonzero(got.any(axis=1)), np.flatnonzero(got.any(axis=0))
+    assert (rows[0], rows[-1], len(rows)) == (4, 23, 20)
+    assert (columns[0], columns[-1]) in [(12, 14), (13, 15)]  # three columns, about the middle
+    assert got.max() == 1.0
+
+
+def test_the_centre_of_mass_is_in_the_middle(tmp_path):
+    ink = np.zeros((100, 100))
+    ink[10:90, 10:20] = ink[80:90, 10:90] = 1  # an L: its mass is to the lower left
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    rows, columns = np.indices(got.shape)
+    assert (rows * got).sum() / got.sum() == pytest.approx(13.5, abs=0.5)
+    assert (columns * got).sum() / got.sum() == pytest.approx(13.5, abs=0.5)
+
+
+@pytest.mark.parametrize("shade", [0.0, 0.4, 1.0])
+def test_a_blank_picture_is_an_error(tmp_path, shade):
+    path = picture(tmp_path / "x.png", np.full((50, 60), shade))
+    with pytest.raises(ValueError, match=r"x\.png is blank"):
+        read_picture(path)
+
+
+def test_predict_reads_what_the_network_reads(trained, here, tmp_path, capsys):
+    x = load_digits().x_test
+    paths = [picture(tmp_path / f"{n}.png", x[n, :, :, 0]) for n in range(3)]
+    assert main(["predict", *map(str, paths)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    network = digits_network().load("model.npz")
+    for path, n, line in zip(paths, network.predict(x[:3]), lines, strict=True):
+        assert re.fullmatch(rf"{re.escape(str(path))}: {n} \([\d.]+%\), else \d \([\d.]+%\)", line)
+
+
+def test_predict_says_what_is_no_picture(trained, here, capsys):
+    pytest.importorskip("PIL")
+    (here / "text.png").write_text("text")
+    assert "text.png" in failure(capsys, "predict", "text.png")
+    assert "nowhere.png" in failure(capsys, "predict", "nowhere.png")
+
+
+def test_predict_without_pillow_says_how_to_get_it(trained, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    line = failure(capsys, "predict", "x.png")
+    assert 'pip install "convnet-companion[images]"' in line
+
+
+# --- gradcheck ------------------------------------------------------------------------------------
+
+
+def test_gradcheck_prints_a_row_for_every_gradient(capsys):
+    assert main(["gradcheck"]) == 0
+    out = capsys.readouterr().out
+    layers = "Conv2D ConvTranspose2D ReLU MaxPool2D AvgPool2D Flatten Dense softmax cross_entropy"
+    for layer in [*layers.split(), "digits_network"]:
+        assert re.search(rf"^{layer}\b.* \d\.\de[-+]\d\d$", out, re.MULTILINE), layer
+    assert len(re.findall(r"\d\.\de[-+]\d\d$", out, re.MULTILINE)) > 25
+    assert out.endswith("every gradient agrees\n")
+
+
+def test_gradcheck_tells_a_wrong_gradient(monkeypatch, capsys):
+    right = companion.conv.conv2d_backward
+
+    def wrong(dz, x, w, **settings):
+        dx, dw, db = right(dz, x, w, **settings)
+        return dx, 1.001 * dw, db
+
+    monkeypatch.setattr(companion.conv, "conv2d_backward", wrong)
+    assert main(["gradcheck"]) == 1
+    out = capsys.readouterr().out
+    assert len(re.findall(r"WRONG$", out, re.MULTILINE)) == 3 + 2  # 3 layers, 2 in the network
+    assert out.endswith("4 of them wrong\n")
+
+
+def test_gradcheck_takes_a_seed(capsys):
+    tables = []
+    for seed in ("0", "0", "5"):
+        main(["gradcheck", "--seed", seed])
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] != tables[2]
+
+
+# --- the command itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "usage: python -m companion"),
+        (["nonsense"], 2, "invalid choice: 'nonsense'"),
+        (["train", "--epochs", "many"], 2, "argument --epochs: invalid int value: 'many'"),
+        (["predict"], 2, "the following arguments are required: IMAGE"),
+        (["--version"], 0, f"companion {companion.__version__}"),
+        (["--help"], 0, "gradcheck"),
+        (["train", "--help"], 0, "--checkpoint FILE"),
+    ],
+)
+def test_usage(arguments, code, says, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == code
+    out, err = capsys.readouterr()
+    assert says in (err if code else out)
