@@ -442,8 +442,8 @@ def where_true(mask: NDArray[np.bool_], values: FloatArray) -> FloatArray:
 
     The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
     """
-    bits = np.ascontiguousarray(values).view(f"i{values.itemsize}")
-    kept: FloatArray = (bits * mask).view(values.dtype)
+    bits = np.asarray(values, order="C").view(f"i{values.itemsize}")
+    kept: FloatArray = np.asarray(bits * mask).view(values.dtype)  # an array without axes, too
     return kept
 
 

@@ -127,6 +127,10 @@ def test_where_true_is_where():
         for mask in (np.array([True, False] * 3), np.array([False, True] * 3)):
             array = values.astype(dtype)
             np.testing.assert_array_equal(where_true(mask, array), np.where(mask, array, 0))
+        for one in (True, False):  # no axis comes in, and none goes out
+            kept = where_true(np.array(one), np.array(2.5, dtype))
+            assert (kept.shape, kept.dtype, float(kept)) == ((), dtype, 2.5 * one)
+            assert isinstance(kept, np.ndarray)
 
 
 def test_the_environment_sets_the_threads():
