@@ -1,8 +1,7 @@
 """Convolution and its three gradients, for any stride, padding and dilation.
 
-Chapter ``conv``; equations conv-forward, conv-dw, conv-db, conv-dx. The sums over the kernel's
-rows and columns are Python loops, as in the equations; those over samples, positions and
-channels are one matrix product for each kernel entry.
+Chapter ``conv``; equations conv-forward, conv-dw, conv-db, conv-dx. Each is a product with the
+patches that chapter ``im2col`` makes of the images, a few images at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import blocks, in_parts, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -94,13 +94,19 @@ def conv2d(
 
 
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
-    (N, _, _, C), K, (Ho, Wo) = x.shape, w.shape[3], window.out_size
-    padded = window.pad(x)
-    z = np.tile(b, (N * Ho * Wo, 1))
-    for u, v, tap in window.taps():
-        met = padded[tap].reshape(N * Ho * Wo, C)  # what entry (u, v) meets, one row an output
-        z += met @ w[u, v]  # conv-forward: (N*Ho*Wo, C) @ (C, K) -> (N*Ho*Wo, K)
-    return z.reshape(N, Ho, Wo, K)
+    z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
+    in_parts(lambda part: _correlate(x[part], w, b, window, out=z[part]), len(x))  # conv-forward
+    return z
+
+
+def _correlate(
+    x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
+) -> None:
+    J = side_by_side(window, w.shape[3], x)
+    W, bias = spread(w, window, J), np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
+    for block, X in blocks(x, window.joined(J)):
+        z = out[block]
+        np.add((X @ W).reshape(z.shape), bias, out=z)  # (rows, kh*kw*C) @ (kh*kw*C, K) + (K,)
 
 
 @nan_is_an_answer
@@ -165,15 +171,31 @@ def conv2d_backward(
 def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    (N, Ho, Wo, K), C = dz.shape, x.shape[3]
-    dz = dz.reshape(N * Ho * Wo, K)
-    padded = window.pad(x)
-    dx, dw = np.zeros_like(padded), np.empty_like(w)
-    for u, v, tap in window.taps():
-        met = padded[tap].reshape(N * Ho * Wo, C)
-        dw[u, v] = met.T @ dz  # conv-dw: (C, N*Ho*Wo) @ (N*Ho*Wo, K) -> (C, K)
-        dx[tap] += (dz @ w[u, v].T).reshape(N, Ho, Wo, C)  # conv-dx, the terms of (u, v)
-    return window.crop(dx), dw, column_sums(dz)  # conv-db
+    (N, Ho, Wo, K), dx = dz.shape, np.zeros(x.shape, x.dtype)
+
+    def part(images: slice) -> FloatArray:
+        _input_gradient(dz[images], w, window, out=dx[images])
+        return _weight_gradient(dz[images], x[images], w.shape, window)
+
+    dw = sum(in_parts(part, N), np.zeros(w.shape, w.dtype))
+    return dx, dw, column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
+
+
+def _weight_gradient(
+    dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
+) -> FloatArray:
+    (N, Ho, Wo, K), J = dz.shape, side_by_side(window, dz.shape[3])
+    dW, dz = spread(np.zeros(shape, x.dtype), window, J), dz.reshape(N, Ho, Wo // J, J * K)
+    for block, X in blocks(x, window.joined(J)):
+        dW += X.T @ dz[block].reshape(len(X), J * K)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
+    return unspread(dW, window, shape, J)
+
+
+def _input_gradient(dz: FloatArray, w: FloatArray, window: Window, out: FloatArray) -> None:
+    no_bias = np.zeros(w.shape[2], w.dtype)
+    for pixels, entries, back in window.back():  # conv-dx, for the pixels that met these entries
+        rotated = w[entries][::-1, ::-1].swapaxes(2, 3)  # (kh, kw, K, C)
+        _correlate(dz, rotated, no_bias, back, out=out[pixels])
 
 
 class Conv2D(Layer):

@@ -12,6 +12,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .blocks import in_blocks
 from .network import Layer
 from .shapes import (
     FloatArray,
@@ -27,6 +28,7 @@ from .shapes import (
     is_same,
     nan_is_an_answer,
     one_dtype,
+    where_true,
 )
 
 
@@ -70,11 +72,20 @@ def max_pool2d(
 
 
 def _max_forward(x: FloatArray, window: Window) -> FloatArray:
-    padded = window.pad(x, value=-np.inf)
-    y = np.full((len(x), *window.out_size, x.shape[3]), -np.inf, x.dtype)
-    for _, _, tap in window.taps():
-        np.maximum(y, padded[tap], out=y)  # pool-max
+    y = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype)
+    in_blocks(lambda images: _largest(x[images], window, out=y[images]), x)
     return y
+
+
+def _largest(x: FloatArray, window: Window, out: FloatArray) -> None:
+    padded = window.pad(x, value=-np.inf)
+    kh, kw = window.kernel_size
+    tallest = padded[:, window.rows.tap(0)]  # over the rows first: those lie whole in memory
+    for u in range(1, kh):
+        tallest = np.maximum(tallest, padded[:, window.rows.tap(u)])
+    out[...] = tallest[:, :, window.columns.tap(0)]
+    for v in range(1, kw):
+        np.maximum(out, tallest[:, :, window.columns.tap(v)], out=out)  # pool-max
 
 
 @nan_is_an_answer
@@ -124,16 +135,27 @@ def max_pool2d_backward(
 
 
 def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
-    y = _max_forward(x, window)
-    padded, exists = window.pad(x), _exists(window)
+    dx = np.empty(x.shape, x.dtype)
+    in_blocks(lambda images: _to_the_winner(dy[images], x[images], window, out=dx[images]), x)
+    return dx
+
+
+def _to_the_winner(dy: FloatArray, x: FloatArray, window: Window, out: FloatArray) -> None:
+    y = np.empty(dy.shape, x.dtype)
+    _largest(x, window, out=y)
+    padded, exists, holds_nan = window.pad(x), _exists(window), np.isnan(y).any()
     dx = np.zeros_like(padded)
     open_ = np.ones(y.shape, dtype=bool)  # windows whose winner is still to come
     for _, _, tap in window.taps():
         value = padded[tap]
-        wins = open_ & exists[tap] & ((value == y) | np.isnan(value))
-        dx[tap] += np.where(wins, dy, dy.dtype.type(0))  # pool-max-backward
-        open_ &= ~wins
-    return window.crop(dx)
+        wins = (value == y) & open_
+        if holds_nan:
+            wins |= np.isnan(value) & open_
+        if padded is not x:
+            wins &= exists[tap]
+        dx[tap] += where_true(wins, dy)  # pool-max-backward
+        open_ ^= wins
+    out[...] = window.crop(dx)
 
 
 @nan_is_an_answer

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .network import Layer
-from .shapes import FloatArray, as_float, as_gradient, one_dtype
+from .shapes import FloatArray, as_float, as_gradient, one_dtype, where_true
 
 
 def relu(z: ArrayLike) -> FloatArray:
@@ -75,7 +75,7 @@ def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z)
     da, z = one_dtype(as_gradient("da", da, z.shape, "z"), z)
-    return np.where(z > 0, da, da.dtype.type(0))  # relu-backward: relu-elementwise, slope 1 or 0
+    return where_true(z > 0, da)  # relu-backward: relu-elementwise, slope 1 or 0
 
 
 class ReLU(Layer):

@@ -7,12 +7,14 @@ Chapters ``notation`` and ``conv``; equation conv-size. Every layer that slides 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
@@ -41,6 +43,13 @@ class Axis:
         return self.low + self.size + self.high
 
     @property
+    def inside(self) -> tuple[slice, slice]:
+        """Where the input lies in the padded axis, and what of it: padding may cut some off."""
+        start = max(self.low, 0)
+        stop = max(min(self.low + self.size, self.padded), start)
+        return slice(start, stop), slice(start - self.low, stop - self.low)
+
+    @property
     def extent(self) -> int:
         """Length the kernel covers, the gaps of its dilation included."""
         return self.dilation * (self.kernel - 1) + 1
@@ -59,6 +68,43 @@ class Axis:
         """Padded positions ``s*i + d*u`` that kernel entry ``u`` meets, for each output ``i``."""
         start = self.dilation * u
         return slice(start, start + self.stride * (self.out - 1) + 1, self.stride)
+
+    def joined(self, J: int) -> Axis:
+        """The axis of windows that each hold what J outputs side by side read."""
+        step = self._step(J)
+        reach = self.stride * (J - 1) + self.dilation * (self.kernel - 1)
+        kernel = reach // step + 1
+        return Axis(self.size, kernel, self.stride * J, self.low, self.high, step)
+
+    def places(self, J: int) -> Iterator[slice]:
+        """Where the kernel of each of the J outputs lies in that window."""
+        step = self._step(J)
+        for start in range(0, self.stride * J, self.stride):
+            stop = start + self.extent
+            yield slice(start // step, (stop - 1) // step + 1, self.dilation // step)
+
+    def _step(self, J: int) -> int:
+        return self.dilation if J == 1 else math.gcd(self.stride, self.dilation)
+
+    def back(self) -> Iterator[tuple[slice, slice, Axis]]:
+        """The way back: a window of stride 1 that slides over the outputs, for each kind of pixel.
+
+        Pixel ``h`` reached output ``(h + low - d*u) / s`` through entry ``u`` if that is whole. So
+        the pixels ``h + low = r, r + s, ...`` met the same entries, every ``s/g``-th of the kernel
+        where g is what s and d have in common, and each entry one output ``d/g`` before the last.
+        Yields the pixels, the entries and the axis; nothing for pixels that no entry meets.
+        """
+        g = math.gcd(self.stride, self.dilation)
+        for first in range(min(self.stride // g, self.kernel)):
+            entries = slice(first, None, self.stride // g)
+            start = (self.dilation * first - self.low) % self.stride
+            count = len(range(start, self.size, self.stride))
+            if count:
+                kernel, d = len(range(first, self.kernel, self.stride // g)), self.dilation // g
+                last = (start + self.low - self.dilation * first) // self.stride
+                low, high = d * (kernel - 1) - last, last + count - self.out
+                axis = Axis(self.out, kernel, 1, low, high, d)
+                yield slice(start, None, self.stride), entries, axis
 
 
 @dataclass(frozen=True)
@@ -117,10 +163,41 @@ class Window:
 
     def pad(self, x: FloatArray, value: float = 0.0) -> FloatArray:
         """Put the padding around, (N, H, W, C) -> (N, H + p, W + p, C); ``x`` itself if none."""
-        widths = ((0, 0), self._width(self.rows), self._width(self.columns), (0, 0))
-        if not np.any(widths):
+        (N, _, _, C), rows, columns = x.shape, self.rows, self.columns
+        if not (rows.low or rows.high or columns.low or columns.high):
             return x
-        return np.pad(x, widths, constant_values=value)
+        padded = np.full((N, rows.padded, columns.padded, C), value, x.dtype)
+        inside, kept = zip(rows.inside, columns.inside, strict=True)
+        padded[:, *inside] = x[:, *kept]
+        return padded
+
+    def patches(self, padded: FloatArray) -> FloatArray:
+        """What each window holds, (N, H + p, W + p, C) -> (N, Ho, Wo, kh, kw, C), as a view.
+
+        Windows overlap, and so do their numbers in memory: read them, and write to none.
+        """
+        (N, _, _, C), (n, h, q, c) = padded.shape, padded.strides
+        rows, columns = self.rows, self.columns
+        return as_strided(
+            padded,
+            (N, rows.out, columns.out, rows.kernel, columns.kernel, C),
+            (n, h * rows.stride, q * columns.stride, h * rows.dilation, q * columns.dilation, c),
+            writeable=False,
+        )
+
+    def joined(self, J: int) -> Window:
+        """Windows that each hold what J outputs side by side read."""
+        return Window(self.rows, self.columns.joined(J))
+
+    def back(self) -> Iterator[tuple[tuple[slice, slice, slice], tuple[slice, slice], Window]]:
+        """The windows that slide over the outputs on the way back: see :meth:`Axis.back`.
+
+        For each kind of pixel the pixels, the kernel entries they met, and the window, in which
+        those entries stand in reverse.
+        """
+        for h, u, rows in self.rows.back():
+            for q, v, columns in self.columns.back():
+                yield (slice(None), h, q), (u, v), Window(rows, columns)
 
     def crop(self, padded: FloatArray) -> FloatArray:
         """Drop the padding again, (N, H + p, W + p, C) -> (N, H, W, C)."""
@@ -135,10 +212,6 @@ class Window:
         for u in range(self.rows.kernel):
             for v in range(self.columns.kernel):
                 yield u, v, (slice(None), self.rows.tap(u), self.columns.tap(v))
-
-    @staticmethod
-    def _width(axis: Axis) -> tuple[int, int]:
-        return axis.low, axis.high
 
 
 def output_size(
@@ -364,10 +437,24 @@ def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> No
         )
 
 
+def where_true(mask: NDArray[np.bool_], values: FloatArray) -> FloatArray:
+    """``values`` where the mask is true and 0 elsewhere: ``np.where``, ten times as fast.
+
+    The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
+    """
+    bits = np.asarray(values, order="C").view(f"i{values.itemsize}")
+    kept: FloatArray = np.asarray(bits * mask).view(values.dtype)  # an array without axes, too
+    return kept
+
+
 def column_sums(rows: FloatArray) -> FloatArray:
-    """Sum over the rows in double precision: they are added one by one, and float32 would drift."""
-    sums: FloatArray = rows.sum(axis=0, dtype=np.float64).astype(rows.dtype)
-    return sums
+    """Sum over the rows, a thousand at a time and those sums in double: float32 would drift."""
+    ones = np.ones(1000, rows.dtype)
+    blocks = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
+    total = np.zeros(rows.shape[1], np.float64)
+    for block in blocks:
+        total += ones[: len(block)] @ block
+    return total.astype(rows.dtype)
 
 
 def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:

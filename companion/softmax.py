@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import FloatArray, as_array, as_float, as_gradient, nan_is_an_answer, one_dtype
+from .shapes import (
+    FloatArray,
+    as_array,
+    as_float,
+    as_gradient,
+    nan_is_an_answer,
+    one_dtype,
+    where_true,
+)
 
 _ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
 
@@ -44,9 +52,9 @@ def softmax(z: ArrayLike) -> FloatArray:
     >>> softmax([1000.0, 1000.0, 0.0])
     array([0.5, 0.5, 0. ])
     """
-    shifted = _shifted(z)
-    exponentials = np.exp(shifted)
-    a: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)  # softmax-forward
+    a = _shifted(z)  # an array of its own: the steps to come write into it
+    np.exp(a, out=a)
+    a /= a.sum(axis=-1, keepdims=True)  # softmax-forward
     return a
 
 
@@ -78,8 +86,8 @@ def log_softmax(z: ArrayLike) -> FloatArray:
     array([    0., -1000., -2000.])
     """
     shifted = _shifted(z)
-    log_a: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # softmax-log
-    return log_a
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # softmax-log
+    return shifted
 
 
 @nan_is_an_answer
@@ -118,6 +126,7 @@ def softmax_backward(da: ArrayLike, a: ArrayLike) -> FloatArray:
     return dz
 
 
+@nan_is_an_answer
 def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
     """Mean over the batch of the surprise at each label, from logits.
 
@@ -153,7 +162,7 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
     if not len(z):
         return float("nan")
     log_a = log_softmax(z)
-    terms = np.multiply(y, log_a, out=np.zeros_like(log_a), where=y != 0)  # 0 log 0 is 0
+    terms = where_true(y != 0, y * log_a)  # 0 log 0 is 0
     return float(0.0 - terms.sum() / len(z))  # softmax-loss
 
 
@@ -189,7 +198,10 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z, "N K")
     y = _distributions(labels, z)
-    return (softmax(z) - y) / max(len(z), 1)  # softmax-fused
+    dz = softmax(z)
+    dz -= y
+    dz /= max(len(z), 1)  # softmax-fused
+    return dz
 
 
 def _last_axis(name: str, value: ArrayLike) -> FloatArray:

@@ -29,6 +29,8 @@ TIME_LIMIT = 300.0  # seconds
 GENERAL = ["hard_cases", "edges", "public_door"]
 TESTS = {  # module: the tests that must notice, the fastest first
     "conv": [*GENERAL, "conv"],
+    "taps": ["taps"],
+    "blocks": ["blocks", *GENERAL, "conv"],
     "im2col": [*GENERAL, "im2col"],
     "relu": [*GENERAL, "relu"],
     "pool": [*GENERAL, "pool"],

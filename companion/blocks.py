@@ -1,0 +1,110 @@
+"""A few images at a time, so that their patches stay in the processor's cache, and several at once.
+
+Chapter ``im2col``: the rows are those of :func:`~companion.im2col.im2col`. All of them together
+would be many times the size of the images, and slower, for each would travel to memory and back.
+
+``COMPANION_NUM_THREADS`` in the environment is how many threads share the images of a batch. The
+default is one: the products have threads of their own, which ``OPENBLAS_NUM_THREADS=1`` turns off.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from .shapes import FloatArray, Window, nan_is_an_answer
+
+Result = TypeVar("Result")
+
+CACHE = 1 << 21  # bytes of patches in a block
+NARROW = 32  # a product with fewer columns spends its time on fetching the rows
+THREADS = max(1, int(os.environ.get("COMPANION_NUM_THREADS", "1")))
+
+
+def blocks(x: FloatArray, window: Window) -> Iterator[tuple[tuple[slice, slice], FloatArray]]:
+    """Which outputs, as ``(images, rows)``, and the patches (rows, kh*kw*C) that they are made of.
+
+    A block is a number of whole images, or some rows of one image that is too large.
+    """
+    N, C, (Ho, Wo), (kh, kw) = len(x), x.shape[3], window.out_size, window.kernel_size
+    row = max(Wo * kh * kw * C * x.itemsize, 1)  # bytes of the patches of one row of outputs
+    rows, images = max(1, min(CACHE // row, Ho)), max(1, min(CACHE // (row * Ho), N))
+    memory = np.empty(images * rows * Wo * kh * kw * C, x.dtype)  # the same for every block
+    for n in range(0, N, images):
+        patches = window.patches(window.pad(x[n : n + images]))
+        for i in range(0, Ho, rows):
+            some = patches[:, i : i + rows]
+            X = some
+            if not some.flags.c_contiguous:  # as patches of one pixel are: nothing to copy
+                X = memory[: some.size].reshape(some.shape)
+                np.copyto(X, some)
+            count = some.shape[0] * some.shape[1] * Wo
+            yield (slice(n, n + images), slice(i, i + rows)), X.reshape(count, kh * kw * C)
+
+
+def side_by_side(window: Window, channels: int, x: FloatArray | None = None) -> int:
+    """How many outputs of a row to compute in one row of a product: more if it is narrow.
+
+    Their common patch holds what all of them read, and the weights of each are set among zeros,
+    which must be fewer than the weights. Where ``x`` meets those zeros it must be finite.
+    """
+    J, columns = 1, window.columns
+    while (
+        0 < J * channels < NARROW
+        and columns.out % (2 * J) == 0
+        and columns.joined(2 * J).kernel < 2 * columns.kernel
+    ):
+        J *= 2
+    return J if J == 1 or x is None or np.isfinite(x).all() else 1
+
+
+def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
+    """Kernels (kh, kw, C, K) as the matrix (kh*width*C, J*K) for J outputs side by side."""
+    (kh, _, C, K), width = w.shape, window.columns.joined(J).kernel
+    wide = np.zeros((kh, width, C, J, K), w.dtype)
+    for j, places in enumerate(window.columns.places(J)):
+        wide[:, places, :, j] = w
+    return wide.reshape(kh * width * C, J * K)
+
+
+def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -> FloatArray:
+    """The way back: a weight's gradient is the sum over its J copies."""
+    kh, _, C, K = shape
+    copies = wide.reshape(kh, window.columns.joined(J).kernel, C, J, K)
+    dw = np.zeros(shape, wide.dtype)
+    for j, places in enumerate(window.columns.places(J)):
+        dw += copies[:, places, :, j]
+    return dw
+
+
+def in_parts(function: Callable[[slice], Result], N: int) -> list[Result]:
+    """Results for each part of a batch of N, in order; the parts are worked on at the same time."""
+    size = -(-N // THREADS)
+    parts = [slice(n, n + size) for n in range(0, N, max(size, 1))] or [slice(0, 0)]
+    run = nan_is_an_answer(function)  # which is a setting of the thread
+    return [run(part) for part in parts] if len(parts) == 1 else list(_pool().map(run, parts))
+
+
+def in_blocks(function: Callable[[slice], object], x: FloatArray) -> None:
+    """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
+    images = max(1, CACHE // 8 * len(x) // max(x.nbytes, 1))
+
+    def part(these: slice) -> None:
+        for n in range(these.start, min(these.stop, len(x)), images):
+            function(slice(n, min(n + images, these.stop)))
+
+    in_parts(part, len(x))
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="companion")
+
+
+if hasattr(os, "register_at_fork"):  # the threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)

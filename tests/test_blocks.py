@@ -1,0 +1,142 @@
+"""The convolution in blocks, several outputs at a time and on several threads: the same numbers."""
+
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from strategies import seeded_geometry
+
+from companion import blocks, conv2d, conv2d_backward
+from companion.shapes import Axis, Window, where_true
+
+CASES = [seeded_geometry(seed) for seed in range(60)]
+
+
+def all_of(case):
+    x, w, b, dz = case.arrays()
+    return conv2d(x, w, b, **case.settings), *conv2d_backward(dz, x, w, **case.settings)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("cache", "narrow"), [(1, 0), (1, 1000), (1 << 9, 0), (1 << 30, 1000)])
+def test_blocks_of_any_size_and_width_are_one_convolution(case, cache, narrow, monkeypatch):
+    expected = all_of(case)
+    monkeypatch.setattr(blocks, "CACHE", cache)
+    monkeypatch.setattr(blocks, "NARROW", narrow)
+    for got, want in zip(all_of(case), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_share_the_images(threads, monkeypatch):
+    case = next(case for case in CASES if case.x_shape[0] >= 3)
+    expected = all_of(case)
+    monkeypatch.setattr(blocks, "THREADS", threads)
+    blocks._pool.cache_clear()
+    for got, want in zip(all_of(case), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+    blocks._pool.cache_clear()
+
+
+def test_callers_in_several_threads_do_not_disturb_each_other():
+    cases, results = CASES[:8], {}
+
+    def work(i):
+        for _ in range(5):
+            results[i] = all_of(cases[i])
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(len(cases))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for i, case in enumerate(cases):
+        for got, want in zip(results[i], all_of(case), strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_results_stay_what_they_were():
+    rng = np.random.default_rng(0)
+    x, w, dz = rng.normal(size=(4, 8, 8, 1)), rng.normal(size=(5, 5, 1, 2)), rng.normal(size=256)
+    dz = dz.reshape(4, 4, 4, 4)[..., :2]
+    first = conv2d(x, w), *conv2d_backward(dz, x, w)
+    copies = [array.copy() for array in first]
+    conv2d(-x, w)
+    conv2d_backward(-dz, x, w)
+    for array, copy in zip(first, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_its_windows_where_outputs_are_computed_side_by_side(bad):
+    x, w = np.ones((1, 8, 8, 1)), np.ones((5, 5, 1, 2))
+    window = Window.over((8, 8), 5, padding=2)
+    assert blocks.side_by_side(window, 2, x) > 1
+    x[0, 0, 2] = bad
+    hit = np.zeros((8, 8), bool)
+    hit[:3, :5] = True
+    np.testing.assert_array_equal(~np.isfinite(conv2d(x, w, padding=2))[0, :, :, 0], hit)
+    dz = np.ones((1, 8, 8, 2))
+    dz[0, 0, 2] = bad
+    dx, _, _ = conv2d_backward(dz, np.ones_like(x), w, padding=2)
+    np.testing.assert_array_equal(~np.isfinite(dx)[0, :, :, 0], hit)
+
+
+def test_memory_is_a_small_part_of_all_patches():
+    x, w = np.ones((16, 28, 28, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
+    dz = conv2d(x, w, padding=1)
+    tracemalloc.start()
+    z = conv2d(x, w, padding=1)
+    forward = tracemalloc.get_traced_memory()[1] - z.nbytes
+    tracemalloc.reset_peak()
+    dx, dw, db = conv2d_backward(dz, x, w, padding=1)
+    backward = tracemalloc.get_traced_memory()[1] - z.nbytes - dx.nbytes - dw.nbytes - db.nbytes
+    tracemalloc.stop()
+    patches = x.nbytes * 9
+    assert max(forward, backward) < patches / 4
+
+
+def test_back_finds_every_pixel_and_entry_that_met():
+    for size, kernel, stride, low, high, dilation in np.ndindex(7, 4, 4, 4, 3, 4):
+        axis = Axis(size + 1, kernel + 1, stride + 1, low, high, dilation + 1)
+        if axis.extent > axis.padded:
+            continue
+        want = {
+            (axis.stride * i + axis.dilation * u - low, u, i)
+            for i in range(axis.out)
+            for u in range(axis.kernel)
+            if 0 <= axis.stride * i + axis.dilation * u - low < axis.size
+        }
+        got = set()
+        for pixels, entries, back in axis.back():
+            reverse = range(axis.kernel)[entries][::-1]
+            for m, h in enumerate(range(axis.size)[pixels]):
+                for t, u in enumerate(reverse):
+                    i = m + back.dilation * t - back.low
+                    got |= {(h, u, i)} if 0 <= i < axis.out else set()
+        assert got == want, axis
+
+
+def test_where_true_is_where():
+    values = np.array([1.0, -2.0, np.nan, np.inf, -np.inf, 0.0])
+    for dtype in (np.float32, np.float64):
+        for mask in (np.array([True, False] * 3), np.array([False, True] * 3)):
+            array = values.astype(dtype)
+            np.testing.assert_array_equal(where_true(mask, array), np.where(mask, array, 0))
+        for one in (True, False):  # no axis comes in, and none goes out
+            kept = where_true(np.array(one), np.array(2.5, dtype))
+            assert (kept.shape, kept.dtype, float(kept)) == ((), dtype, 2.5 * one)
+            assert isinstance(kept, np.ndarray)
+
+
+def test_the_environment_sets_the_threads():
+    code = "from companion import blocks; print(blocks.THREADS)"
+    for value, threads in (("3", "3"), ("0", "1")):
+        environment = {**os.environ, "COMPANION_NUM_THREADS": value}
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+        assert done.stdout.strip() == threads
