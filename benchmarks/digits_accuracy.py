@@ -29,7 +29,7 @@ def main() -> None:
         description="Train the network of the chapter digits with several seeds."
     )
     parser.add_argument("--seeds", type=int, default=5, help="how many; default 5")
-    parser.add_argument("--epochs", type=int, default=12, help="default 12")
+    parser.add_argument("--epochs", type=int, default=16, help="default 16")
     parser.add_argument("--mnist", metavar="DIR", help="folder with MNIST's four files")
     parser.add_argument("--fashion", metavar="DIR", help="folder with Fashion-MNIST's")
     arguments = parser.parse_args()

@@ -220,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     training = command("train", train, data=True)
-    training.add_argument("--epochs", type=int, default=12, help="default: %(default)s")
+    training.add_argument("--epochs", type=int, default=16, help="default: %(default)s")
     training.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     training.add_argument(
         "--out",

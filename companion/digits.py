@@ -80,7 +80,7 @@ def train_digits(
     network: Layer,
     digits: Dataset,
     *,
-    epochs: int = 12,
+    epochs: int = 16,
     validation: float | None = 0.1,
     rng: np.random.Generator | None = None,
     **options: Any,
@@ -99,7 +99,7 @@ def train_digits(
         From :func:`~companion.datasets.load_digits` or :func:`~companion.datasets.load_mnist`. Its
         test images are not looked at.
     epochs : int
-        How many times every image is seen. Default 12.
+        How many times every image is seen. Default 16.
     validation : float or None
         Share of the training images that is set aside to choose the best epoch by. Default 0.1.
     rng : numpy.random.Generator, optional
