@@ -119,16 +119,16 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     """Compare the gradient of every layer with finite differences, and print a table."""
     rng = np.random.default_rng(arguments.seed)
     wrong = 0
-    print(f"{'layer':58} {'gradient':>8} {'relative error':>15}")
+    print(f"{'gradient':12} {'relative error'}")
     for name, check in _checks(rng):
         try:
             report = check()
         except GradientError as error:
             report, wrong = cast("GradientReport", error.report), wrong + 1
+        print(f"\n{name}")
         for argument in report.arguments:
             verdict = "" if argument.ok else "  WRONG"
-            print(f"{name:58} {'d' + argument.name:>8} {argument.relative:15.1e}{verdict}")
-            name = ""
+            print(f"    d{argument.name:7} {argument.relative:.1e}{verdict}")
     print(f"\n{wrong} of them wrong" if wrong else "\nevery gradient agrees")
     return GRADIENT_WRONG if wrong else 0
 
