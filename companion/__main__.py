@@ -6,6 +6,7 @@ Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be do
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from .softmax import cross_entropy, cross_entropy_backward, softmax, softmax_bac
 from .train import History, evaluate
 from .transposed import ConvTranspose2D
 
-GRADIENT_WRONG, CANNOT, INTERRUPTED = 1, 2, 130
+GRADIENT_WRONG, CANNOT, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 MODEL = "model.npz"
 
 
@@ -41,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # who reads what is printed, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except (OSError, ValueError, ImportError) as error:
         print(f"python -m companion: error: {error}", file=sys.stderr)
         return CANNOT

@@ -307,6 +307,20 @@ def test_gradcheck_tells_a_wrong_gradient(monkeypatch, capsys):
     assert out.endswith("4 of them wrong\n")
 
 
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "companion", "gradcheck"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_gradcheck_takes_a_seed(capsys):
     tables = []
     for seed in ("0", "0", "5"):
