@@ -190,7 +190,7 @@ def activations(
     Parameters
     ----------
     maps : array_like, (H, W, K)
-        Of one image: ``companion.activations(network, x)[l][n]``.
+        One layer's output for one image: see :func:`~companion.inside.activations`.
     titles : sequence, optional
         One for each map. Default: none.
     columns : int, optional
