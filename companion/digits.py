@@ -21,7 +21,7 @@ from .optim import SGD, cosine_decay
 from .pool import MaxPool2D
 from .relu import ReLU
 from .shapes import as_generator, as_int
-from .train import History, fit
+from .train import History, fit, validation_count
 
 BATCH_SIZE = 32
 SIDE, BOX = 28, 20  # of an image, and of the digit in it
@@ -131,7 +131,7 @@ def train_digits(
     2
     """
     epochs, images = as_int("epochs", epochs, minimum=0), len(digits.x_train)
-    seen = images if validation is None else images - round(validation * images)
+    seen = images if validation is None else images - validation_count(validation, images)
     steps = max(1, epochs * -(-seen // BATCH_SIZE))
     return fit(
         network,

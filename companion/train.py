@@ -164,11 +164,13 @@ def fit(
             raise TypeError(f"{name} must be callable, got {function!r}")
     keep_best, resume = as_bool("keep_best", keep_best), as_bool("resume", resume)
     progress = as_bool("progress", progress)
-    path = None if checkpoint is None else _checkpoint(checkpoint, optimizer, resume=resume)
+    path = None if checkpoint is None else _checkpoint_path(checkpoint, optimizer, resume=resume)
     rng = as_generator("rng", rng)
     held = _validation(validation)
-    if patience is not None and (as_int("patience", patience) and held is None):
-        raise ValueError(f"patience needs a validation set, got patience={patience} and none")
+    if patience is not None:
+        patience = as_int("patience", patience)
+        if held is None:
+            raise ValueError(f"patience needs a validation set, got patience={patience} and none")
 
     training = Training(network, optimizer, rng)
     if isinstance(held, float):
@@ -344,7 +346,7 @@ def _stopped(training: Training, *, keep_best: bool) -> str:
     return f"training stopped after {done} epochs; the network's parameters are {kept}"
 
 
-def _checkpoint(path: Any, optimizer: Any, *, resume: bool) -> Path:
+def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
     """The path of a checkpoint that can be written, and read if it is there."""
     file = as_path("checkpoint", path)
     if not hasattr(optimizer, "state"):
@@ -372,12 +374,17 @@ def _validation(
     raise TypeError(f"validation must be a pair (x, y) or a share, got {type(value).__name__}")
 
 
-def _set_aside(share: float, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Positions of a share of ``n`` examples, drawn at random."""
-    count = round(share * n)
+def validation_count(share: float, n: int) -> int:
+    """How many of ``n`` examples a share of them is, if it leaves some on both sides."""
+    count = round(in_range("validation", share, above=0.0, below=1.0) * n)
     if not 0 < count < n:
         raise ValueError(f"validation must leave examples on both sides, got {share:g} of {n}")
-    return np.sort(rng.permutation(n)[:count])
+    return count
+
+
+def _set_aside(share: float, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Positions of a share of ``n`` examples, drawn at random."""
+    return np.sort(rng.permutation(n)[: validation_count(share, n)])
 
 
 def _door(

@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import sys
+from types import ModuleType
 
 # Small arrays, and a worker of pytest on each core: a second BLAS thread would only be in the way.
 # Kernels and the book's build inherit it. It must be set before NumPy is loaded.
@@ -61,3 +63,34 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("worst errors")
         for line in closeness.lines():
             terminalreporter.write_line(line)
+
+
+class Bar:
+    """What is asked of tqdm."""
+
+    made: list["Bar"]
+
+    def __init__(self, *, total, unit, initial=0, desc=None, unit_scale=False):
+        self.total, self.unit, self.desc, self.unit_scale = total, unit, desc, unit_scale
+        self.count, self.closed, self.says, self.shown = initial, False, [], {}
+        self.made.append(self)
+
+    def set_postfix(self, says, *, refresh):
+        assert not refresh  # with the next update: twice for each batch would cost
+        self.shown = dict(says)
+
+    def update(self, n=1):
+        self.count += n
+        self.says.append(self.shown)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars that were made, in place of tqdm's."""
+    module = ModuleType("tqdm")
+    module.tqdm = type("tqdm", (Bar,), {"made": []})
+    monkeypatch.setitem(sys.modules, "tqdm", module)
+    return module.tqdm.made

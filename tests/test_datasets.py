@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mnist_files import idx
 
 import companion
 from companion import datasets, load_digits, load_mnist
@@ -31,12 +32,6 @@ ORIGINAL = {
 @pytest.fixture(scope="module")
 def digits():
     return load_digits()
-
-
-def idx(array):
-    """An array of bytes as an IDX file."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
 
 
 @pytest.fixture

@@ -111,3 +111,16 @@ def test_two_epochs_read_most_of_the_images_set_aside(digits):
     history = train_digits(digits_network(rng), digits, epochs=2, rng=rng, progress=False)
     assert history.validation_accuracy[-1] > 0.9
     assert len(history.step_loss) == 2 * 141
+
+
+@pytest.mark.parametrize(
+    ("validation", "error", "message"),
+    [
+        ("a tenth", TypeError, "validation must be a number, got 'a tenth'"),
+        (1.5, ValueError, r"validation must be above 0 and below 1, got 1\.5"),
+        (0.001, ValueError, r"validation must leave examples on both sides, got 0\.001 of 100"),
+    ],
+)
+def test_a_share_that_is_none_is_refused_by_name(digits, validation, error, message):
+    with pytest.raises(error, match=message):
+        train_digits(digits_network(), few(digits), validation=validation, progress=False)

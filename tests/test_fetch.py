@@ -6,28 +6,21 @@ import gzip
 import hashlib
 import os
 import socket
-import struct
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from mnist_files import idx
 
 from companion import DownloadError, datasets, fetch, load_fashion_mnist, load_mnist
 from companion.data import make_digits
 
 NAMES = tuple(make_digits.ORIGINALS)  # the four, images before labels
 PAGE = b"<!DOCTYPE html><title>Sign in to this network</title>"
-
-
-def idx(array):
-    """An array of bytes as an IDX file."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
 
 
 def contents(seed=0):
@@ -573,36 +566,11 @@ def test_two_at_once(serve, tmp_path):
 # --- progress -------------------------------------------------------------------------------------
 
 
-class Bar:
-    """What is asked of tqdm."""
-
-    made: list["Bar"]
-
-    def __init__(self, *, desc, total, unit, unit_scale):
-        self.desc, self.total, self.unit, self.scaled = desc, total, unit, unit_scale
-        self.count, self.closed = 0, False
-        self.made.append(self)
-
-    def update(self, n):
-        self.count += n
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def bars(monkeypatch):
-    module = ModuleType("tqdm")
-    module.tqdm = type("tqdm", (Bar,), {"made": []})
-    monkeypatch.setitem(sys.modules, "tqdm", module)
-    return module.tqdm.made
-
-
 def test_a_bar_counts_the_bytes_of_each_file(serve, tmp_path, bars, monkeypatch):
     monkeypatch.setattr(fetch, "_CHUNK", 1000)
     get(tmp_path, serve(), progress=True)
     assert [(bar.desc, bar.count) for bar in bars] == [(n, len(r)) for n, r in PACKED.items()]
-    assert all((bar.total, bar.unit, bar.scaled) == (bar.count, "B", True) for bar in bars)
+    assert all((bar.total, bar.unit, bar.unit_scale) == (bar.count, "B", True) for bar in bars)
     assert all(bar.closed for bar in bars)
     get(tmp_path, serve(), progress=True)
     assert len(bars) == 4

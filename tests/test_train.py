@@ -2,7 +2,6 @@
 
 import re
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -223,36 +222,6 @@ def test_silent_where_tqdm_is_missing(monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "tqdm", None)  # as where it is not installed
     train(network(), progress=True)
     assert capfd.readouterr() == ("", "")
-
-
-class Bar:
-    """What is asked of tqdm."""
-
-    made: list["Bar"]
-
-    def __init__(self, *, total, initial, unit):
-        self.total, self.unit = total, unit
-        self.count, self.closed, self.says, self.shown = initial, False, [], {}
-        self.made.append(self)
-
-    def set_postfix(self, says, *, refresh):
-        assert not refresh  # with the next update: twice for each batch would cost
-        self.shown = dict(says)
-
-    def update(self):
-        self.count += 1
-        self.says.append(self.shown)
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def bars(monkeypatch):
-    module = ModuleType("tqdm")
-    module.tqdm = type("tqdm", (Bar,), {"made": []})
-    monkeypatch.setitem(sys.modules, "tqdm", module)
-    return module.tqdm.made
 
 
 def test_a_bar_counts_the_batches(bars):
