@@ -74,16 +74,18 @@ class Driver:
 
     def slide(self, name: str, value: float) -> None:
         slider = self.root.locator(f"input[data-name={name}]")
-        step = float(slider.get_attribute("step") or 1)
-        steps = round((value - float(slider.input_value())) / step)
-        slider.focus()
+        now, step = slider.evaluate("e => { e.focus(); return [e.valueAsNumber, e.step || 1]; }")
+        steps = round((value - now) / float(step))
         self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
 
     def choose(self, name: str, value: str) -> None:
-        radios = self.root.locator(f"fieldset[data-name={name}] input")
-        values = radios.evaluate_all("all => all.map((radio) => radio.value)")
-        checked = radios.evaluate_all("all => all.findIndex((radio) => radio.checked)")
-        radios.nth(checked).focus()
+        values, checked = self.root.locator(f"fieldset[data-name={name}] input").evaluate_all(
+            """all => {
+                const checked = all.findIndex((radio) => radio.checked);
+                all[checked].focus();
+                return [all.map((radio) => radio.value), checked];
+            }"""
+        )
         steps = values.index(value) - checked
         self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
 

@@ -26,7 +26,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(CONV)
+    page = opened.without_maths(CONV)
     return Driver(page, page.locator(".cx-static[data-explorer=conv]").first)
 
 

@@ -25,7 +25,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto("book/dense.html")
+    page = opened.without_maths("book/dense.html")
     return Driver(page, page.locator(".cx-static[data-explorer=dense]").first)
 
 

@@ -29,7 +29,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(GRADCHECK)
+    page = opened.without_maths(GRADCHECK)
     return Driver(page, page.locator(".cx-static[data-explorer=gradcheck]").first)
 
 

@@ -53,7 +53,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(NETWORK)
+    page = opened.without_maths(NETWORK)
     return Driver(page, page.locator(".cx-static[data-explorer=network]").first)
 
 
@@ -148,7 +148,7 @@ def test_a_blank_image_is_white_paper(browser: Browser, tmp_path: Path) -> None:
     path.write_text(f"<!doctype html><html lang=en><title>Own</title><main>{html}", "utf-8")
     with browser.new_context(viewport=DESKTOP) as context:
         opened = Opened(context.new_page(), tmp_path.as_uri())
-        page = opened.goto("own.html")
+        page = opened.without_maths("own.html")
         driver = Driver(page, page.locator(".cx-static"))
         seen = pictures(driver)["x0"]
         assert set(seen["data"]) == {255}
@@ -447,7 +447,7 @@ def test_touch(browser: Browser, base: str) -> None:
 
 @pytest.fixture
 def second(opened: Opened) -> Iterator[Driver]:
-    page = opened.goto("book/digits.html")
+    page = opened.without_maths("book/digits.html")
     yield Driver(page, page.locator(".cx-static[data-explorer=network]").first)
     assert opened.wrong == []
 

@@ -40,7 +40,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(POOL)
+    page = opened.without_maths(POOL)
     return Driver(page, page.locator(".cx-static[data-explorer=pool]").first)
 
 

@@ -24,7 +24,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(SOFTMAX)
+    page = opened.without_maths(SOFTMAX)
     return Driver(page, page.locator(".cx-static[data-explorer=softmax]").first)
 
 

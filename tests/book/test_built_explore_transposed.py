@@ -48,7 +48,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.goto(PAGE)
+    page = opened.without_maths(PAGE)
     return Driver(page, page.locator(".cx-static[data-explorer=transposed]").first)
 
 

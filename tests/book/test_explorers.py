@@ -30,7 +30,7 @@ def page_of(kind: str) -> str:
 
 @pytest.fixture
 def driver(kind: str, page_of: str, opened: Opened) -> Driver:
-    page = opened.goto(page_of)
+    page = opened.without_maths(page_of)
     roots = page.locator(f".cx-static[data-explorer={kind}]")
     assert roots.count() > 0, f"no {kind} explorer on {page_of}"
     return Driver(page, roots.first)
@@ -117,7 +117,7 @@ def test_the_address_holds_the_view(
         link = driver.root.locator(".cx-link").get_attribute("href") or ""
         assert link.startswith(f"#{kind}-explorer:")
         opened.page.goto("about:blank")
-        again = Driver(opened.goto(page_of + link), driver.root)
+        again = Driver(opened.without_maths(page_of + link), driver.root)
         assert driver.root.evaluate(read, names) == wanted
         assert again.get("frame") == frame
         assert again.root.locator(".cx").evaluate(
