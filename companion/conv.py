@@ -161,24 +161,22 @@ def conv2d_backward(
     (array([[12., 16.],
            [24., 28.]]), array([4.]))
     """
-    x, w, window = _door(x, w, stride, padding, dilation)
-    shape = (len(x), *window.out_size, w.shape[3])
-    dz = as_gradient("dz", dz, shape, "conv2d's output for this x and w")
-    dz, x, w = one_dtype(dz, x, w)
-    return _backward(dz, x, w, window)
+    return _backward(*_backward_door(dz, x, w, stride, padding, dilation))
 
 
 def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    (N, Ho, Wo, K), dx = dz.shape, np.zeros(x.shape, x.dtype)
+    dx = np.zeros(x.shape, x.dtype)
+    in_parts(lambda part: _input_gradient(dz[part], w, window, out=dx[part]), len(x))
+    return dx, *_parameter_gradients(dz, x, w.shape, window)
 
-    def part(images: slice) -> FloatArray:
-        _input_gradient(dz[images], w, window, out=dx[images])
-        return _weight_gradient(dz[images], x[images], w.shape, window)
 
-    dw = sum(in_parts(part, N), np.zeros(w.shape, w.dtype))
-    return dx, dw, column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
+def _parameter_gradients(
+    dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
+) -> tuple[FloatArray, FloatArray]:
+    parts = in_parts(lambda part: _weight_gradient(dz[part], x[part], shape, window), len(x))
+    return sum(parts, np.zeros(shape, x.dtype)), column_sums(dz.reshape(-1, shape[3]))  # conv-db
 
 
 def _weight_gradient(
@@ -267,6 +265,15 @@ class Conv2D(Layer):
         self.grads = {"w": dw, "b": db}
         return dx
 
+    @nan_is_an_answer
+    def backward_params(self, dz: ArrayLike) -> None:
+        """Set ``grads["w"]`` and ``grads["b"]``; the gradient for the images is left out."""
+        x = self._recall()
+        (w,) = self._params_like(x, "w")
+        dz, x, w, window = _backward_door(dz, x, w, **self._settings())
+        dw, db = _parameter_gradients(dz, x, w.shape, window)
+        self.grads = {"w": dw, "b": db}
+
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
@@ -297,3 +304,13 @@ def _door(
         kernel="the size of w",
     )
     return x, w, window
+
+
+def _backward_door(
+    dz: ArrayLike, x: ArrayLike, w: ArrayLike, stride: Size, padding: Padding, dilation: Size
+) -> tuple[FloatArray, FloatArray, FloatArray, Window]:
+    x, w, window = _door(x, w, stride, padding, dilation)
+    shape = (len(x), *window.out_size, w.shape[3])
+    dz = as_gradient("dz", dz, shape, "conv2d's output for this x and w")
+    dz, x, w = one_dtype(dz, x, w)
+    return dz, x, w, window

@@ -60,6 +60,10 @@ class Layer(ABC):
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input, from the gradient ``dz`` for the output; fills ``grads``."""
 
+    def backward_params(self, dz: ArrayLike) -> None:
+        """Fill ``grads`` as :meth:`backward` does, where nobody asks for the input's gradient."""
+        self.backward(dz)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
@@ -173,6 +177,14 @@ class Sequential(Layer):
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient)  # network-backward
         return gradient
+
+    def backward_params(self, dz: ArrayLike) -> None:
+        """Fill every layer's ``grads``: all that training needs. No gradient for the images."""
+        gradient = as_float("dz", dz)
+        first, *later = self.layers
+        for layer in reversed(later):
+            gradient = layer.backward(gradient)  # network-backward
+        fill_grads(first, gradient)
 
     @property
     def params(self) -> dict[str, FloatArray]:
@@ -298,6 +310,11 @@ def checked_params(
             raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
         arrays[name] = as_float(parameter, array).astype(value.dtype, copy=False)
     return arrays
+
+
+def fill_grads(layer: Layer, dz: ArrayLike) -> None:
+    """Fill a layer's ``grads``; without its input's gradient if it knows how to leave that out."""
+    getattr(layer, "backward_params", layer.backward)(dz)
 
 
 def check_protocol(name: str, layer: Any) -> None:

@@ -6,8 +6,9 @@ values of a window tie, the first in row-major order wins; padding never wins.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,10 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from .blocks import in_blocks
 from .network import Layer
 from .shapes import (
+    Axis,
     FloatArray,
     Padding,
     Size,
     Window,
+    as_bits,
     as_bool,
     as_float,
     as_gradient,
@@ -79,13 +82,40 @@ def _max_forward(x: FloatArray, window: Window) -> FloatArray:
 
 def _largest(x: FloatArray, window: Window, out: FloatArray) -> None:
     padded = window.pad(x, value=-np.inf)
-    kh, kw = window.kernel_size
-    tallest = padded[:, window.rows.tap(0)]  # over the rows first: those lie whole in memory
-    for u in range(1, kh):
-        tallest = np.maximum(tallest, padded[:, window.rows.tap(u)])
-    out[...] = tallest[:, :, window.columns.tap(0)]
-    for v in range(1, kw):
-        np.maximum(out, tallest[:, :, window.columns.tap(v)], out=out)  # pool-max
+    tallest = _rows_max(padded, window.rows)  # (N, Ho, W + p, C)
+    out[...] = _columns_max(tallest, window.columns)[:, :, window.columns.tap(0)]  # pool-max
+
+
+def _rows_max(x: FloatArray, rows: Axis) -> FloatArray:
+    """Largest value of each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
+    return functools.reduce(np.maximum, _by_rows(x, rows))
+
+
+def _columns_max(x: FloatArray, columns: Axis) -> FloatArray:
+    """Largest of the window that starts at each pixel, (N, H, W, C) -> (N, H, W, C).
+
+    Read it at ``columns.tap(0)``: windows that reach into the next row are nobody's.
+    """
+    widest = x.copy()
+    largest = _by_columns(widest, columns)[0]
+    for value in _by_columns(x, columns)[1:]:
+        np.maximum(largest, value, out=largest)
+    return widest
+
+
+def _by_rows(x: NDArray[Any], rows: Axis) -> list[NDArray[Any]]:
+    """What each row of a window meets, as views (N, Ho, W, C)."""
+    return [x[:, rows.tap(u)] for u in range(rows.kernel)]
+
+
+def _by_columns(x: NDArray[Any], columns: Axis) -> list[NDArray[Any]]:
+    """What each column of a window that starts at any pixel meets, each one run of memory.
+
+    To compute all of them is quicker than to pick from short runs those of a stride.
+    """
+    flat, C = x.reshape(-1), x.shape[3]
+    length = max(flat.size - (columns.kernel - 1) * C, 0)
+    return [flat[v * C : v * C + length] for v in range(columns.kernel)]
 
 
 @nan_is_an_answer
@@ -141,21 +171,45 @@ def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
 
 
 def _to_the_winner(dy: FloatArray, x: FloatArray, window: Window, out: FloatArray) -> None:
-    y = np.empty(dy.shape, x.dtype)
-    _largest(x, window, out=y)
-    padded, exists, holds_nan = window.pad(x), _exists(window), np.isnan(y).any()
-    dx = np.zeros_like(padded)
-    open_ = np.ones(y.shape, dtype=bool)  # windows whose winner is still to come
-    for _, _, tap in window.taps():
-        value = padded[tap]
-        wins = (value == y) & open_
-        if holds_nan:
-            wins |= np.isnan(value) & open_
-        if padded is not x:
-            wins &= exists[tap]
-        dx[tap] += where_true(wins, dy)  # pool-max-backward
-        open_ ^= wins
+    """The largest of a window is the largest of its rows' largest: the chain rule, axis by axis.
+
+    A window's gradient goes to the first row that has the largest, and there to the first column.
+    """
+    rows, columns = window.rows, window.columns
+    padded = window.pad(x, value=-np.inf)
+    widest = _columns_max(padded, columns)  # (N, H + p, W + p, C)
+    y = _rows_max(widest, rows)  # (N, Ho, W + p, C)
+    left, dwidest, dx = np.zeros_like(y), np.zeros_like(padded), np.zeros_like(padded)
+    left[:, :, columns.tap(0)] = dy
+    exists = np.broadcast_to(_exists(rows)[:, None, None], padded.shape)
+    _hand_over(left, y, *(_by_rows(a, rows) for a in (widest, exists, dwidest)))
+    left, y = (_by_columns(a, columns)[0] for a in (dwidest, widest))
+    exists = np.broadcast_to(_exists(columns)[:, None], padded.shape)
+    _hand_over(left, y, *(_by_columns(a, columns) for a in (padded, exists, dx)))
     out[...] = window.crop(dx)
+
+
+def _hand_over(
+    left: FloatArray,
+    y: FloatArray,
+    values: list[FloatArray],
+    exist: list[NDArray[np.bool_]],
+    places: list[FloatArray],
+) -> None:
+    """Add what is left of each window's gradient to the first of its values that is the largest.
+
+    What one took is no longer there for the next, and the last takes the rest.
+    """
+    holds_nan = bool(np.isnan(y).any())
+    for value, exists, place in zip(values[:-1], exist, places, strict=False):
+        wins = value == y
+        if holds_nan:
+            wins |= np.isnan(value)
+        wins &= exists
+        taken = where_true(wins, left)
+        place += taken  # pool-max-backward
+        as_bits(left)[...] ^= as_bits(taken)  # to subtract would not do: inf - inf is not 0
+    places[-1][...] += left
 
 
 @nan_is_an_answer
@@ -207,11 +261,28 @@ def avg_pool2d(
 
 
 def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    padded = window.pad(x)
-    total = np.zeros((len(x), *window.out_size, x.shape[3]), x.dtype)
-    for _, _, tap in window.taps():
-        total += padded[tap]
-    return total / counts.astype(x.dtype)  # pool-avg
+    y, counts = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype), counts.astype(x.dtype)
+
+    def average(images: slice) -> None:
+        total = _columns_sum(_rows_sum(window.pad(x[images]), window.rows), window.columns)
+        np.divide(total[:, :, window.columns.tap(0)], counts, out=y[images])  # pool-avg
+
+    in_blocks(average, x)
+    return y
+
+
+def _rows_sum(x: FloatArray, rows: Axis) -> FloatArray:
+    """Sum over each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
+    return functools.reduce(np.add, _by_rows(x, rows))
+
+
+def _columns_sum(x: FloatArray, columns: Axis) -> FloatArray:
+    """Sum over the window that starts at each pixel: read it at ``columns.tap(0)``."""
+    sums = x.copy()
+    total = _by_columns(sums, columns)[0]
+    for value in _by_columns(x, columns)[1:]:
+        total += value
+    return sums
 
 
 @nan_is_an_answer
@@ -261,11 +332,23 @@ def avg_pool2d_backward(
 
 
 def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    share = dy / counts.astype(dy.dtype)
-    dx = np.zeros((len(x), window.rows.padded, window.columns.padded, x.shape[3]), x.dtype)
-    for _, _, tap in window.taps():
-        dx[tap] += share  # pool-avg-backward
-    return window.crop(dx)
+    dx, counts = np.empty(x.shape, x.dtype), counts.astype(dy.dtype)
+    rows, columns = window.rows, window.columns
+
+    def share(images: slice) -> None:
+        N, C = len(dy[images]), x.shape[3]
+        shares = np.zeros((N, rows.out, columns.padded, C), x.dtype)
+        np.divide(dy[images], counts, out=shares[:, :, columns.tap(0)])
+        across = np.zeros_like(shares)
+        for place in _by_columns(across, columns):
+            place += _by_columns(shares, columns)[0]
+        padded = np.zeros((N, rows.padded, columns.padded, C), x.dtype)
+        for place in _by_rows(padded, rows):
+            place += across  # pool-avg-backward
+        dx[images] = window.crop(padded)
+
+    in_blocks(share, x)
+    return dx
 
 
 class Settings(TypedDict):
@@ -396,10 +479,11 @@ class AvgPool2D(_Pooling):
         return f"{super().__repr__()[:-1]}, count_include_pad={self.count_include_pad})"
 
 
-def _exists(window: Window) -> NDArray[np.bool_]:
-    """Where the padded image holds a value of the input, (1, H + p, W + p, 1)."""
-    inside = np.ones((1, window.rows.size, window.columns.size, 1))
-    return window.pad(inside) > 0
+def _exists(axis: Axis) -> NDArray[np.bool_]:
+    """Where the padded axis holds a value of the input, (size + low + high,)."""
+    exists = np.zeros(axis.padded, dtype=bool)
+    exists[axis.inside[0]] = True
+    return exists
 
 
 def _counts(window: Window, count_include_pad: bool) -> FloatArray:
@@ -407,9 +491,12 @@ def _counts(window: Window, count_include_pad: bool) -> FloatArray:
     if as_bool("count_include_pad", count_include_pad):
         kh, kw = window.kernel_size
         return np.full((1, *window.out_size, 1), float(kh * kw))
-    exists = _exists(window).astype(np.float64)
-    counts: FloatArray = np.sum([exists[tap] for _, _, tap in window.taps()], axis=0)
-    return counts
+    rows, columns = (
+        np.sum([_exists(axis)[axis.tap(u)] for u in range(axis.kernel)], axis=0)
+        for axis in (window.rows, window.columns)
+    )
+    counts: FloatArray = np.multiply.outer(rows, columns).astype(np.float64)
+    return counts[None, :, :, None]  # (1, Ho, Wo, 1)
 
 
 def _door(

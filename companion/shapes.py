@@ -442,9 +442,14 @@ def where_true(mask: NDArray[np.bool_], values: FloatArray) -> FloatArray:
 
     The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
     """
-    bits = np.asarray(values, order="C").view(f"i{values.itemsize}")
-    kept: FloatArray = np.asarray(bits * mask).view(values.dtype)  # an array without axes, too
+    bits = as_bits(np.asarray(values, order="C"))
+    kept: FloatArray = np.asarray(bits * mask.astype(bits.dtype)).view(values.dtype)
     return kept
+
+
+def as_bits(values: FloatArray) -> NDArray[Any]:
+    """The same memory as whole numbers of the same width."""
+    return values.view(f"i{values.itemsize}")
 
 
 def column_sums(rows: FloatArray) -> FloatArray:

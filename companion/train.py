@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path
-from .network import Layer, check_protocol
+from .network import Layer, check_protocol, fill_grads
 from .optim import SGD
 from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
@@ -300,7 +300,7 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
             f"the loss is {loss} at step {len(training.step_loss)}: "
             "try a smaller learning rate, and check the examples for NaN"
         )
-    network.backward(cross_entropy_backward(logits, y))
+    fill_grads(network, cross_entropy_backward(logits, y))
     training.optimizer.step(network)
     training.step_loss.append(loss)
     return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
