@@ -10,12 +10,15 @@ default is one: the products have threads of their own, which ``OPENBLAS_NUM_THR
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from .shapes import FloatArray, Window, nan_is_an_answer
 
@@ -26,24 +29,75 @@ NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 THREADS = max(1, int(os.environ.get("COMPANION_NUM_THREADS", "1")))
 
 
-def blocks(x: FloatArray, window: Window) -> Iterator[tuple[tuple[slice, slice], FloatArray]]:
+class Scratch:
+    """Memory for what is computed on the way, which the blocks use one after the other.
+
+    Each block asks for the same arrays in the same order. Memory is kept for the next call, for new
+    pages would take the machine longer than the numbers in them. Results are never made of it.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[NDArray[np.uint8]] = []
+        self.asked = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """As ``np.empty``; the array is the next block's once :meth:`reset` was called."""
+        size, dtype = math.prod(shape), np.dtype(dtype)
+        if self.asked == len(self._arrays):
+            self._arrays.append(np.empty(0, np.uint8))
+        if self._arrays[self.asked].nbytes < size * dtype.itemsize:
+            self._arrays[self.asked] = np.empty(size * dtype.itemsize, np.uint8)
+        array = self._arrays[self.asked]
+        self.asked += 1
+        return array[: size * dtype.itemsize].view(dtype).reshape(shape)
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """As ``np.zeros``."""
+        array = self.empty(shape, dtype)
+        array.fill(0)
+        return array
+
+    def reset(self, asked: int = 0) -> None:
+        """Lend anew what was asked for after the first ``asked`` arrays."""
+        self.asked = asked
+
+
+_SPARE: list[Scratch] = []
+
+
+@contextmanager
+def lent_scratch() -> Iterator[Scratch]:
+    """Memory that nobody else has until it is given back."""
+    scratch = _SPARE.pop() if _SPARE else Scratch()
+    scratch.reset()
+    try:
+        yield scratch
+    finally:
+        _SPARE.append(scratch)
+
+
+def blocks(
+    x: FloatArray, window: Window, scratch: Scratch
+) -> Iterator[tuple[tuple[slice, slice], FloatArray]]:
     """Which outputs, as ``(images, rows)``, and the patches (rows, kh*kw*C) that they are made of.
 
-    A block is a number of whole images, or some rows of one image that is too large.
+    A block is a number of whole images, or some rows of one image that is too large. Its patches
+    are gone with the next one.
     """
     N, C, (Ho, Wo), (kh, kw) = len(x), x.shape[3], window.out_size, window.kernel_size
     row = max(Wo * kh * kw * C * x.itemsize, 1)  # bytes of the patches of one row of outputs
     rows, images = max(1, min(CACHE // row, Ho)), max(1, min(CACHE // (row * Ho), N))
-    memory = np.empty(images * rows * Wo * kh * kw * C, x.dtype)  # the same for every block
     for n in range(0, N, images):
-        patches = window.patches(window.pad(x[n : n + images]))
+        scratch.reset()
+        patches = window.patches(window.pad(x[n : n + images], empty=scratch.empty))
+        padded = scratch.asked
         for i in range(0, Ho, rows):
-            some = patches[:, i : i + rows]
-            X = some
-            if not some.flags.c_contiguous:  # as patches of one pixel are: nothing to copy
-                X = memory[: some.size].reshape(some.shape)
-                np.copyto(X, some)
-            count = some.shape[0] * some.shape[1] * Wo
+            scratch.reset(padded)
+            X = patches[:, i : i + rows]
+            if not X.flags.c_contiguous:  # as patches of one pixel are: nothing to copy
+                X = scratch.empty(X.shape, X.dtype)
+                np.copyto(X, patches[:, i : i + rows])
+            count = X.shape[0] * X.shape[1] * Wo
             yield (slice(n, n + images), slice(i, i + rows)), X.reshape(count, kh * kw * C)
 
 
@@ -90,13 +144,15 @@ def in_parts(function: Callable[[slice], Result], N: int) -> list[Result]:
     return [run(part) for part in parts] if len(parts) == 1 else list(_pool().map(run, parts))
 
 
-def in_blocks(function: Callable[[slice], object], x: FloatArray) -> None:
+def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
     """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
-    images = max(1, CACHE // 8 * len(x) // max(x.nbytes, 1))
+    images = max(1, CACHE // 16 * len(x) // max(x.nbytes, 1))
 
     def part(these: slice) -> None:
-        for n in range(these.start, min(these.stop, len(x)), images):
-            function(slice(n, min(n + images, these.stop)))
+        with lent_scratch() as scratch:
+            for n in range(these.start, min(these.stop, len(x)), images):
+                scratch.reset()
+                function(slice(n, min(n + images, these.stop)), scratch)
 
     in_parts(part, len(x))
 

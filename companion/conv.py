@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import blocks, in_parts, side_by_side, spread, unspread
+from .blocks import blocks, in_parts, lent_scratch, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -104,9 +104,11 @@ def _correlate(
 ) -> None:
     J = side_by_side(window, w.shape[3], x)
     W, bias = spread(w, window, J), np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
-    for block, X in blocks(x, window.joined(J)):
-        z = out[block]
-        np.add((X @ W).reshape(z.shape), bias, out=z)  # (rows, kh*kw*C) @ (kh*kw*C, K) + (K,)
+    with lent_scratch() as scratch:
+        for block, X in blocks(x, window.joined(J), scratch):
+            z, product = out[block], scratch.empty((len(X), W.shape[1]), x.dtype)
+            np.matmul(X, W, out=product)  # (rows, kh*kw*C) @ (kh*kw*C, K)
+            np.add(product.reshape(z.shape), bias, out=z)
 
 
 @nan_is_an_answer
@@ -176,7 +178,8 @@ def _parameter_gradients(
     dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
 ) -> tuple[FloatArray, FloatArray]:
     parts = in_parts(lambda part: _weight_gradient(dz[part], x[part], shape, window), len(x))
-    return sum(parts, np.zeros(shape, x.dtype)), column_sums(dz.reshape(-1, shape[3]))  # conv-db
+    N, Ho, Wo, K = dz.shape
+    return sum(parts, np.zeros(shape, x.dtype)), column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
 
 
 def _weight_gradient(
@@ -184,8 +187,11 @@ def _weight_gradient(
 ) -> FloatArray:
     (N, Ho, Wo, K), J = dz.shape, side_by_side(window, dz.shape[3])
     dW, dz = spread(np.zeros(shape, x.dtype), window, J), dz.reshape(N, Ho, Wo // J, J * K)
-    for block, X in blocks(x, window.joined(J)):
-        dW += X.T @ dz[block].reshape(len(X), J * K)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
+    with lent_scratch() as scratch:
+        for block, X in blocks(x, window.joined(J), scratch):
+            product = scratch.empty(dW.shape, dW.dtype)
+            np.matmul(X.T, dz[block].reshape(len(X), J * K), out=product)  # conv-dw:
+            dW += product  # (kh*kw*C, rows) @ (rows, K)
     return unspread(dW, window, shape, J)
 
 

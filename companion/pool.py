@@ -6,14 +6,13 @@ values of a window tie, the first in row-major order wins; padding never wins.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .blocks import in_blocks
+from .blocks import Scratch, in_blocks
 from .network import Layer
 from .shapes import (
     Axis,
@@ -76,31 +75,38 @@ def max_pool2d(
 
 def _max_forward(x: FloatArray, window: Window) -> FloatArray:
     y = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype)
-    in_blocks(lambda images: _largest(x[images], window, out=y[images]), x)
+
+    def largest(images: slice, scratch: Scratch) -> None:
+        padded = window.pad(x[images], -np.inf, scratch.empty)
+        tallest = _over_rows(np.maximum, padded, window.rows, scratch)  # (N, Ho, W + p, C)
+        widest = _over_columns(np.maximum, tallest, window.columns, scratch)
+        y[images] = widest[:, :, window.columns.tap(0)]  # pool-max
+
+    in_blocks(largest, x)
     return y
 
 
-def _largest(x: FloatArray, window: Window, out: FloatArray) -> None:
-    padded = window.pad(x, value=-np.inf)
-    tallest = _rows_max(padded, window.rows)  # (N, Ho, W + p, C)
-    out[...] = _columns_max(tallest, window.columns)[:, :, window.columns.tap(0)]  # pool-max
+def _over_rows(ufunc: np.ufunc, x: FloatArray, rows: Axis, scratch: Scratch) -> FloatArray:
+    """Maximum or sum of each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
+    first, *others = _by_rows(x, rows)
+    out = scratch.empty(first.shape, x.dtype)
+    np.copyto(out, first)
+    for values in others:
+        ufunc(out, values, out=out)
+    return out
 
 
-def _rows_max(x: FloatArray, rows: Axis) -> FloatArray:
-    """Largest value of each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
-    return functools.reduce(np.maximum, _by_rows(x, rows))
-
-
-def _columns_max(x: FloatArray, columns: Axis) -> FloatArray:
-    """Largest of the window that starts at each pixel, (N, H, W, C) -> (N, H, W, C).
+def _over_columns(ufunc: np.ufunc, x: FloatArray, columns: Axis, scratch: Scratch) -> FloatArray:
+    """The same of each row of the windows that start at each pixel: of shape (N, H, W, C) again.
 
     Read it at ``columns.tap(0)``: windows that reach into the next row are nobody's.
     """
-    widest = x.copy()
-    largest = _by_columns(widest, columns)[0]
-    for value in _by_columns(x, columns)[1:]:
-        np.maximum(largest, value, out=largest)
-    return widest
+    out = scratch.empty(x.shape, x.dtype)
+    np.copyto(out, x)
+    total = _by_columns(out, columns)[0]
+    for values in _by_columns(x, columns)[1:]:
+        ufunc(total, values, out=total)
+    return out
 
 
 def _by_rows(x: NDArray[Any], rows: Axis) -> list[NDArray[Any]]:
@@ -165,28 +171,34 @@ def max_pool2d_backward(
 
 
 def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
-    dx = np.empty(x.shape, x.dtype)
-    in_blocks(lambda images: _to_the_winner(dy[images], x[images], window, out=dx[images]), x)
-    return dx
-
-
-def _to_the_winner(dy: FloatArray, x: FloatArray, window: Window, out: FloatArray) -> None:
     """The largest of a window is the largest of its rows' largest: the chain rule, axis by axis.
 
     A window's gradient goes to the first row that has the largest, and there to the first column.
     """
-    rows, columns = window.rows, window.columns
-    padded = window.pad(x, value=-np.inf)
-    widest = _columns_max(padded, columns)  # (N, H + p, W + p, C)
-    y = _rows_max(widest, rows)  # (N, Ho, W + p, C)
-    left, dwidest, dx = np.zeros_like(y), np.zeros_like(padded), np.zeros_like(padded)
-    left[:, :, columns.tap(0)] = dy
-    exists = np.broadcast_to(_exists(rows)[:, None, None], padded.shape)
-    _hand_over(left, y, *(_by_rows(a, rows) for a in (widest, exists, dwidest)))
-    left, y = (_by_columns(a, columns)[0] for a in (dwidest, widest))
-    exists = np.broadcast_to(_exists(columns)[:, None], padded.shape)
-    _hand_over(left, y, *(_by_columns(a, columns) for a in (padded, exists, dx)))
-    out[...] = window.crop(dx)
+    dx, rows, columns = np.empty(x.shape, x.dtype), window.rows, window.columns
+    row_exists, column_exists = _exists(rows)[:, None, None], _exists(columns)[:, None]
+
+    def to_the_winner(images: slice, scratch: Scratch) -> None:
+        padded = window.pad(x[images], -np.inf, scratch.empty)
+        widest = _over_columns(np.maximum, padded, columns, scratch)  # (N, H + p, W + p, C)
+        y = _over_rows(np.maximum, widest, rows, scratch)  # (N, Ho, W + p, C)
+        left, dwidest, dpadded = (scratch.zeros(a.shape, a.dtype) for a in (y, padded, padded))
+        left[:, :, columns.tap(0)] = dy[images]
+        exists = np.broadcast_to(row_exists, padded.shape)
+        taps = _by_rows(widest, rows), _by_rows(exists, rows), _by_rows(dwidest, rows)
+        _hand_over(left, y, *taps, scratch)
+        exists = np.broadcast_to(column_exists, padded.shape)
+        left, largest = _by_columns(dwidest, columns)[0], _by_columns(widest, columns)[0]
+        taps = (
+            _by_columns(padded, columns),
+            _by_columns(exists, columns),
+            _by_columns(dpadded, columns),
+        )
+        _hand_over(left, largest, *taps, scratch)
+        dx[images] = window.crop(dpadded)
+
+    in_blocks(to_the_winner, x)
+    return dx
 
 
 def _hand_over(
@@ -195,19 +207,20 @@ def _hand_over(
     values: list[FloatArray],
     exist: list[NDArray[np.bool_]],
     places: list[FloatArray],
+    scratch: Scratch,
 ) -> None:
     """Add what is left of each window's gradient to the first of its values that is the largest.
 
     What one took is no longer there for the next, and the last takes the rest.
     """
-    holds_nan = bool(np.isnan(y).any())
+    wins, taken = scratch.empty(y.shape, bool), scratch.empty(y.shape, y.dtype)
+    holds_nan = bool(np.isnan(y, out=wins).any())
     for value, exists, place in zip(values[:-1], exist, places, strict=False):
-        wins = value == y
+        np.equal(value, y, out=wins)
         if holds_nan:
             wins |= np.isnan(value)
         wins &= exists
-        taken = where_true(wins, left)
-        place += taken  # pool-max-backward
+        place += where_true(wins, left, out=taken)  # pool-max-backward
         as_bits(left)[...] ^= as_bits(taken)  # to subtract would not do: inf - inf is not 0
     places[-1][...] += left
 
@@ -263,26 +276,14 @@ def avg_pool2d(
 def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
     y, counts = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype), counts.astype(x.dtype)
 
-    def average(images: slice) -> None:
-        total = _columns_sum(_rows_sum(window.pad(x[images]), window.rows), window.columns)
+    def average(images: slice, scratch: Scratch) -> None:
+        padded = window.pad(x[images], empty=scratch.empty)
+        tall = _over_rows(np.add, padded, window.rows, scratch)  # (N, Ho, W + p, C)
+        total = _over_columns(np.add, tall, window.columns, scratch)
         np.divide(total[:, :, window.columns.tap(0)], counts, out=y[images])  # pool-avg
 
     in_blocks(average, x)
     return y
-
-
-def _rows_sum(x: FloatArray, rows: Axis) -> FloatArray:
-    """Sum over each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
-    return functools.reduce(np.add, _by_rows(x, rows))
-
-
-def _columns_sum(x: FloatArray, columns: Axis) -> FloatArray:
-    """Sum over the window that starts at each pixel: read it at ``columns.tap(0)``."""
-    sums = x.copy()
-    total = _by_columns(sums, columns)[0]
-    for value in _by_columns(x, columns)[1:]:
-        total += value
-    return sums
 
 
 @nan_is_an_answer
@@ -335,14 +336,14 @@ def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatAr
     dx, counts = np.empty(x.shape, x.dtype), counts.astype(dy.dtype)
     rows, columns = window.rows, window.columns
 
-    def share(images: slice) -> None:
-        N, C = len(dy[images]), x.shape[3]
-        shares = np.zeros((N, rows.out, columns.padded, C), x.dtype)
+    def share(images: slice, scratch: Scratch) -> None:
+        (N, _, _, C), width = dy[images].shape, columns.padded
+        shares = scratch.zeros((N, rows.out, width, C), x.dtype)
         np.divide(dy[images], counts, out=shares[:, :, columns.tap(0)])
-        across = np.zeros_like(shares)
+        across = scratch.zeros(shares.shape, x.dtype)
         for place in _by_columns(across, columns):
             place += _by_columns(shares, columns)[0]
-        padded = np.zeros((N, rows.padded, columns.padded, C), x.dtype)
+        padded = scratch.zeros((N, rows.padded, width, C), x.dtype)
         for place in _by_rows(padded, rows):
             place += across  # pool-avg-backward
         dx[images] = window.crop(padded)

@@ -161,12 +161,15 @@ class Window:
         """Output size ``(Ho, Wo)``."""
         return self.rows.out, self.columns.out
 
-    def pad(self, x: FloatArray, value: float = 0.0) -> FloatArray:
+    def pad(
+        self, x: FloatArray, value: float = 0.0, empty: Callable[..., Any] = np.empty
+    ) -> FloatArray:
         """Put the padding around, (N, H, W, C) -> (N, H + p, W + p, C); ``x`` itself if none."""
         (N, _, _, C), rows, columns = x.shape, self.rows, self.columns
         if not (rows.low or rows.high or columns.low or columns.high):
             return x
-        padded = np.full((N, rows.padded, columns.padded, C), value, x.dtype)
+        padded: FloatArray = empty((N, rows.padded, columns.padded, C), x.dtype)
+        padded.fill(value)
         inside, kept = zip(rows.inside, columns.inside, strict=True)
         padded[:, *inside] = x[:, *kept]
         return padded
@@ -437,14 +440,18 @@ def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> No
         )
 
 
-def where_true(mask: NDArray[np.bool_], values: FloatArray) -> FloatArray:
+def where_true(
+    mask: NDArray[np.bool_], values: FloatArray, out: FloatArray | None = None
+) -> FloatArray:
     """``values`` where the mask is true and 0 elsewhere: ``np.where``, ten times as fast.
 
     The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
     """
-    bits = as_bits(np.asarray(values, order="C"))
-    kept: FloatArray = np.asarray(bits * mask.astype(bits.dtype)).view(values.dtype)
-    return kept
+    out = np.empty(values.shape, values.dtype) if out is None else out
+    bits = as_bits(out)
+    bits[...] = mask
+    bits *= as_bits(values)
+    return out
 
 
 def as_bits(values: FloatArray) -> NDArray[Any]:
