@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from strategies import seeded_geometry
 
-from companion import blocks, conv2d, conv2d_backward
+from companion import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    blocks,
+    conv2d,
+    conv2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    relu,
+    relu_backward,
+)
 from companion.shapes import Axis, Window, where_true
 
 CASES = [seeded_geometry(seed) for seed in range(60)]
@@ -40,6 +50,51 @@ def test_threads_share_the_images(threads, monkeypatch):
     for got, want in zip(all_of(case), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
     blocks._pool.cache_clear()
+
+
+def test_memory_lent_to_one_is_lent_to_nobody_else():
+    with blocks.lent_scratch() as first, blocks.lent_scratch() as second:
+        assert first is not second
+        a, b = first.empty((2, 3), np.float32), first.zeros((4,), bool)
+        assert (a.shape, a.dtype, b.shape, b.dtype) == ((2, 3), np.float32, (4,), np.bool_)
+        assert not b.any()
+        others = second.empty((2, 3), np.float32)
+        assert not np.shares_memory(a, b)
+        assert not np.shares_memory(a, others)
+
+
+def test_memory_is_lent_again_and_grows():
+    with blocks.lent_scratch() as scratch:
+        a, b = scratch.empty((8,), np.float64), scratch.empty((8,), np.float64)
+        scratch.reset(1)
+        assert np.shares_memory(b, scratch.empty((16,), np.float32))
+        scratch.reset()
+        assert np.shares_memory(a, scratch.empty((2, 2), np.int8))
+        scratch.reset()
+        assert scratch.empty((1000, 3), np.float64).nbytes == 24000
+
+
+def test_memory_is_given_back_when_something_goes_wrong():
+    with pytest.raises(ZeroDivisionError), blocks.lent_scratch() as scratch:
+        raise ZeroDivisionError
+    assert blocks._SPARE.count(scratch) == 1
+
+
+def test_no_result_changes_with_the_next_call():
+    rng = np.random.default_rng(0)
+    x, w, dz = (rng.normal(size=shape) for shape in ((3, 6, 7, 2), (2, 2, 2, 3), (3, 5, 6, 3)))
+
+    def everything(x, w, dz):
+        pooled = max_pool2d(x, 2, stride=1)
+        yield from (conv2d(x, w), *conv2d_backward(dz, x, w), pooled, avg_pool2d(x, 2, stride=1))
+        yield from (max_pool2d_backward(pooled, x, 2, stride=1), relu_backward(x, x), relu(x))
+        yield avg_pool2d_backward(pooled, x, 2, stride=1)
+
+    results = list(everything(x, w, dz))
+    copies = [result.copy() for result in results]
+    list(everything(x + 1, w - 1, dz * 2))
+    for result, copied in zip(results, copies, strict=True):
+        np.testing.assert_array_equal(result, copied)
 
 
 def test_callers_in_several_threads_do_not_disturb_each_other():

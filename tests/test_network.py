@@ -18,6 +18,7 @@ from companion import (
     MaxPool2D,
     ReLU,
     Sequential,
+    conv,
     cross_entropy,
     cross_entropy_backward,
     he_normal,
@@ -142,6 +143,44 @@ def test_gradients_are_those_of_the_last_backward_pass():
     _, again = loss_and_gradients(network, x)
     for name, gradient in first.items():
         np.testing.assert_array_equal(gradient, again[name])  # nothing adds up between calls
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_for_training_are_the_same_without_the_images(dtype, monkeypatch):
+    rng = np.random.default_rng(5)
+    inner = Sequential([Conv2D(2, 3, (3, 2), stride=2, padding="same", rng=rng), ReLU()])
+    network = Sequential([inner, Flatten(), Dense(3 * 3 * 4, 5, rng=rng)])
+    x, dz = (rng.normal(size=shape).astype(dtype) for shape in ((2, 5, 8, 2), (2, 5)))
+    network.forward(x)
+    network.backward(dz)
+    expected = network.grads
+    monkeypatch.setattr(conv, "_input_gradient", None)  # calling it would be an error
+    network.forward(x)
+    assert network.backward_params(dz) is None
+    assert network.grads.keys() == expected.keys()
+    for name, gradient in network.grads.items():
+        assert gradient.dtype == expected[name].dtype
+        np.testing.assert_array_equal(gradient, expected[name])
+    with pytest.raises(ValueError, match="dz must have the shape"):
+        inner.layers[0].backward_params(dz)
+
+
+def test_a_first_layer_that_knows_only_backward_is_trained_too():
+    class Scale:
+        params, grads = {"s": np.array(2.0)}, {}
+
+        def forward(self, x):
+            self.x = x
+            return x * self.params["s"]
+
+        def backward(self, dz):
+            self.grads = {"s": np.asarray((dz * self.x).sum())}
+            return dz * self.params["s"]
+
+    network = Sequential([Scale()])
+    network.forward(np.array([1.0, 3.0]))
+    network.backward_params(np.array([10.0, 100.0]))
+    assert network.grads["0.s"] == 310
 
 
 def test_no_gradients_before_the_first_backward_pass():
