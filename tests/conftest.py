@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from types import ModuleType
 
@@ -35,13 +36,18 @@ def torch():
     return module
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """One worker gets a whole file; of the explorers' tests, those of one explorer."""
-    for item in items:
-        parameters = getattr(item, "callspec", None)
-        kind = parameters and parameters.params.get("kind")
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {kind or ''}"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker gets a whole file, for a notebook's cells share a kernel; of the tests of all
+    explorers, those of one.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Whole(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return " ".join([nodeid.split("::")[0], *re.findall(r"\[.*?(explore_\w+)", nodeid)])
+
+    return Whole(config, log)
 
 
 def pytest_sessionfinish(session):

@@ -17,7 +17,7 @@ from companion.widgets._controls import Choice, Slider
 disk = pytest.mark.parametrize("base", ["file"], indirect=True)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS, ids="explore_{}".format)
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
