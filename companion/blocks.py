@@ -146,7 +146,7 @@ def in_parts(function: Callable[[slice], Result], N: int) -> list[Result]:
 
 def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
     """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
-    images = max(1, CACHE // 16 * len(x) // max(x.nbytes, 1))
+    images = max(1, CACHE // 2 * len(x) // max(x.nbytes, 1))
 
     def part(these: slice) -> None:
         with lent_scratch() as scratch:

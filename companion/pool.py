@@ -88,12 +88,8 @@ def _max_forward(x: FloatArray, window: Window) -> FloatArray:
 
 def _over_rows(ufunc: np.ufunc, x: FloatArray, rows: Axis, scratch: Scratch) -> FloatArray:
     """Maximum or sum of each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
-    first, *others = _by_rows(x, rows)
-    out = scratch.empty(first.shape, x.dtype)
-    np.copyto(out, first)
-    for values in others:
-        ufunc(out, values, out=out)
-    return out
+    values = _by_rows(x, rows)
+    return _fold(ufunc, values, scratch.empty(values[0].shape, x.dtype))
 
 
 def _over_columns(ufunc: np.ufunc, x: FloatArray, columns: Axis, scratch: Scratch) -> FloatArray:
@@ -102,10 +98,17 @@ def _over_columns(ufunc: np.ufunc, x: FloatArray, columns: Axis, scratch: Scratc
     Read it at ``columns.tap(0)``: windows that reach into the next row are nobody's.
     """
     out = scratch.empty(x.shape, x.dtype)
-    np.copyto(out, x)
-    total = _by_columns(out, columns)[0]
-    for values in _by_columns(x, columns)[1:]:
-        ufunc(total, values, out=total)
+    _fold(ufunc, _by_columns(x, columns), _by_columns(out, columns)[0])
+    return out
+
+
+def _fold(ufunc: np.ufunc, values: list[FloatArray], out: FloatArray) -> FloatArray:
+    """The first with the second, that with the third, and so on."""
+    total = values[0]
+    for value in values[1:]:
+        total = ufunc(total, value, out=out)
+    if total is not out:  # a single value
+        np.copyto(out, total)
     return out
 
 
@@ -175,27 +178,29 @@ def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
 
     A window's gradient goes to the first row that has the largest, and there to the first column.
     """
-    dx, rows, columns = np.empty(x.shape, x.dtype), window.rows, window.columns
-    row_exists, column_exists = _exists(rows)[:, None, None], _exists(columns)[:, None]
+    dx, rows, columns = np.zeros(x.shape, x.dtype), window.rows, window.columns
+
+    is_padded = not (_exists(rows).all() and _exists(columns).all())
+    row_exists = _exists(rows)[None, :, None, None]
+    column_exists = _exists(columns)[None, None, :, None]
 
     def to_the_winner(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
+        dpadded = window.pad(dx[images], 0, scratch.empty)
         widest = _over_columns(np.maximum, padded, columns, scratch)  # (N, H + p, W + p, C)
         y = _over_rows(np.maximum, widest, rows, scratch)  # (N, Ho, W + p, C)
-        left, dwidest, dpadded = (scratch.zeros(a.shape, a.dtype) for a in (y, padded, padded))
+        left, dwidest = scratch.zeros(y.shape, y.dtype), scratch.zeros(widest.shape, y.dtype)
         left[:, :, columns.tap(0)] = dy[images]
-        exists = np.broadcast_to(row_exists, padded.shape)
-        taps = _by_rows(widest, rows), _by_rows(exists, rows), _by_rows(dwidest, rows)
-        _hand_over(left, y, *taps, scratch)
-        exists = np.broadcast_to(column_exists, padded.shape)
-        left, largest = _by_columns(dwidest, columns)[0], _by_columns(widest, columns)[0]
-        taps = (
-            _by_columns(padded, columns),
-            _by_columns(exists, columns),
-            _by_columns(dpadded, columns),
-        )
-        _hand_over(left, largest, *taps, scratch)
-        dx[images] = window.crop(dpadded)
+        values, places = _by_rows(widest, rows), _by_rows(dwidest, rows)
+        exist = _by_rows(row_exists, rows) if is_padded else None
+        _hand_over(left, y, values, exist, places, scratch)
+        left, y = _by_columns(dwidest, columns)[0], _by_columns(widest, columns)[0]
+        values, places = _by_columns(padded, columns), _by_columns(dpadded, columns)
+        if is_padded:
+            exist = _by_columns(np.broadcast_to(column_exists, padded.shape), columns)
+        _hand_over(left, y, values, exist, places, scratch)
+        if is_padded:
+            dx[images] = window.crop(dpadded)
 
     in_blocks(to_the_winner, x)
     return dx
@@ -205,7 +210,7 @@ def _hand_over(
     left: FloatArray,
     y: FloatArray,
     values: list[FloatArray],
-    exist: list[NDArray[np.bool_]],
+    exist: list[NDArray[np.bool_]] | None,
     places: list[FloatArray],
     scratch: Scratch,
 ) -> None:
@@ -214,12 +219,13 @@ def _hand_over(
     What one took is no longer there for the next, and the last takes the rest.
     """
     wins, taken = scratch.empty(y.shape, bool), scratch.empty(y.shape, y.dtype)
-    holds_nan = bool(np.isnan(y, out=wins).any())
-    for value, exists, place in zip(values[:-1], exist, places, strict=False):
+    holds_nan = bool(np.isnan(y.max(initial=-np.inf)))
+    for n, (value, place) in enumerate(zip(values[:-1], places[:-1], strict=True)):
         np.equal(value, y, out=wins)
         if holds_nan:
             wins |= np.isnan(value)
-        wins &= exists
+        if exist is not None:
+            wins &= exist[n]
         place += where_true(wins, left, out=taken)  # pool-max-backward
         as_bits(left)[...] ^= as_bits(taken)  # to subtract would not do: inf - inf is not 0
     places[-1][...] += left

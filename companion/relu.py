@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import Scratch, in_blocks, in_parts
 from .network import Layer
 from .shapes import FloatArray, as_float, as_gradient, one_dtype, where_true
 
@@ -42,10 +41,7 @@ def relu(z: ArrayLike) -> FloatArray:
     array([0., 0., 3.])
     """
     z = as_float("z", z)
-    a = np.empty(z.shape, z.dtype)
-    flat_z, flat_a = z.reshape(-1), a.reshape(-1)
-    in_parts(lambda part: np.maximum(flat_z[part], 0, out=flat_a[part]), len(flat_z))
-    return a  # relu-forward
+    return np.asarray(np.maximum(z, z.dtype.type(0)))  # relu-forward
 
 
 def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
@@ -79,15 +75,7 @@ def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z)
     da, z = one_dtype(as_gradient("da", da, z.shape, "z"), z)
-    dz = np.empty(z.shape, z.dtype)
-    flat_z, flat_da, flat_dz = z.reshape(-1), da.reshape(-1), dz.reshape(-1)
-
-    def through(part: slice, scratch: Scratch) -> None:
-        positive = np.greater(flat_z[part], 0, out=scratch.empty(flat_z[part].shape, bool))
-        where_true(positive, flat_da[part], out=flat_dz[part])  # relu-backward, relu-elementwise
-
-    in_blocks(through, flat_z)
-    return dz
+    return where_true(z > 0, da)  # relu-backward: relu-elementwise, slope 1 or 0
 
 
 class ReLU(Layer):
