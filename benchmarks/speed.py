@@ -1,234 +1,96 @@
-"""Time the layers beside PyTorch and the bare matrix products, and print the ratios.
+"""Time the layers beside PyTorch, the bare products and slower ways, and print the ratios.
 
-    python benchmarks/speed.py [--threads 2] [--rounds 7] [--before CHECKOUT] [--json FILE]
+    python benchmarks/speed.py [--threads 2] [--json FILE] [--plot FILE]
 
-Forward and backward (dx, dw, db) in float32. Every ratio is to the better of PyTorch's two layouts.
-All contestants of a line take turns, several calls each, so that a change of the machine's load
-reaches them alike; the median of all calls is compared, and the fastest call beside it. With
-``--threads 1`` the time is that of the processor, which other work on the machine disturbs least.
+All contestants of a case take turns, several calls each, so that a change of the machine's load
+reaches them alike; the median of all calls is compared. ``benchmarks/README.md`` says how to read
+the table.
 """
 
 import argparse
 import importlib.util
-import json
-import math
 import os
-import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-PARSER = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-PARSER.add_argument("--threads", type=int, default=2, help="for each contestant; default 2")
-PARSER.add_argument("--rounds", type=int, default=7, help="turns of each; default 7")
-PARSER.add_argument("--before", type=Path, help="a checkout of an earlier version to race too")
-PARSER.add_argument("--only", default="", help="lines whose name contains this")
-PARSER.add_argument("--json", type=Path, help="where to write the figures")
-ARGUMENTS = PARSER.parse_args()
+import report
 
-# One thread for each product, and as many products at a time as there are threads.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("COMPANION_NUM_THREADS", str(ARGUMENTS.threads))
+if TYPE_CHECKING:
+    from cases import Call, Contestants
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-
-import companion  # noqa: E402
-
-F = nn.functional
-CLOCK = time.process_time if ARGUMENTS.threads == 1 else time.perf_counter
-LAYOUTS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
-CONVOLUTIONS = [  # N, H, W, C, kernel, K, stride
-    (64, 28, 28, 1, 5, 8, 1),
-    (64, 14, 14, 8, 5, 16, 1),
-    (64, 28, 28, 16, 3, 32, 1),
-    (32, 32, 32, 64, 3, 64, 1),
-    (16, 56, 56, 64, 3, 64, 1),
-    (32, 14, 14, 128, 3, 256, 1),
-    (32, 32, 32, 64, 3, 128, 2),
-    (16, 56, 56, 64, 1, 128, 1),
-]
-IMAGES = [(64, 24, 24, 8), (64, 28, 28, 16), (16, 56, 56, 64)]
-RNG = np.random.default_rng(0)
-
-Call = Callable[[], object]
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = 0.3  # seconds: what takes longer is called in few of the rounds, and once in each
+FEW = 3
+CHUNK = 50  # steps of an epoch before the next contestant's turn
 
 
-def normal(*shape: int) -> Any:
-    """Random numbers in float32."""
-    return RNG.standard_normal(shape, dtype=np.float32)
+def parsed() -> argparse.Namespace:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2, help="for each contestant; default 2")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each; default 7")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier version to race too")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--mnist", metavar="DIR", help="an epoch of MNIST too, from its four files")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw the ratios")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: figures of --json",
+    )
+    return parser.parse_args()
 
 
-def tensor(array: Any, layout: torch.memory_format | None = None, grad: bool = False) -> Any:
-    """A tensor; images become channels first in shape, and whatever the layout says in memory."""
-    if layout is None:
-        return torch.tensor(array).requires_grad_(grad)
-    first = torch.tensor(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
-    return first.contiguous(memory_format=layout).requires_grad_(grad)
-
-
-def both_ways(function: Callable[..., Any], dz: Any, *inputs: Any) -> Call:
-    """Forward and the gradients of all inputs."""
-    return lambda: torch.autograd.grad(function(*inputs), inputs, dz)
-
-
-def convolution(package: Any, case: tuple[int, ...]) -> dict[str, Call]:
-    """The contestants of one convolution."""
-    N, H, W, C, k, K, s = case
-    x, w, b = normal(N, H, W, C), normal(k, k, C, K) / k / math.sqrt(C), normal(K)
-    settings = {"stride": s, "padding": k // 2}
-    z = companion.conv2d(x, w, b, **settings)
-    dz = normal(*z.shape)
-    X, dZ, M = normal(z[..., 0].size, k * k * C), dz.reshape(-1, K), w.reshape(-1, K)
-    Z, dX, dM = np.empty_like(dZ), np.empty_like(X), np.empty_like(M)
-
-    def run(package: Any) -> Call:
-        return lambda: (
-            package.conv2d(x, w, b, **settings),
-            package.conv2d_backward(dz, x, w, **settings),
-        )
-
-    def products() -> None:
-        np.matmul(X, M, out=Z)
-        np.matmul(X.T, dZ, out=dM)
-        np.matmul(dZ, M.T, out=dX)
-
-    calls: dict[str, Call] = {"companion": run(companion), "products": products}
-    if package is not None:
-        calls["before"] = run(package)
-    for name, layout in LAYOUTS.items():
-        kernels = torch.tensor(np.ascontiguousarray(w.transpose(3, 2, 0, 1)))
-        calls[name] = both_ways(
-            lambda x, w, b: F.conv2d(x, w, b, **settings),
-            tensor(dz, layout),
-            tensor(x, layout, grad=True),
-            kernels.contiguous(memory_format=layout).requires_grad_(),
-            tensor(b, grad=True),
-        )
-    return calls
-
-
-def pooling(package: Any, kind: str, shape: tuple[int, ...]) -> dict[str, Call]:
-    """The contestants of one pooling by windows of 2."""
-    N, H, W, C = shape
-    x, dy = normal(*shape), normal(N, H // 2, W // 2, C)
-
-    def run(package: Any) -> Call:
-        forward = getattr(package, f"{kind}_pool2d")
-        backward = getattr(package, f"{kind}_pool2d_backward")
-        return lambda: (forward(x, 2), backward(dy, x, 2))
-
-    theirs = getattr(F, f"{kind}_pool2d")
-    calls = {"companion": run(companion)}
-    if package is not None:
-        calls["before"] = run(package)
-    for name, layout in LAYOUTS.items():
-        calls[name] = both_ways(
-            lambda x: theirs(x, 2), tensor(dy, layout), tensor(x, layout, grad=True)
-        )
-    return calls
-
-
-def elementwise(package: Any, shape: tuple[int, ...]) -> dict[str, Call]:
-    """The contestants of one ReLU."""
-    z, da = normal(*shape), normal(*shape)
-
-    def run(package: Any) -> Call:
-        return lambda: (package.relu(z), package.relu_backward(da, z))
-
-    calls = {
-        "companion": run(companion),
-        "nchw": both_ways(F.relu, tensor(da), tensor(z, grad=True)),
-    }
-    return calls | ({} if package is None else {"before": run(package)})
-
-
-def dense(package: Any, N: int, I: int, O: int) -> dict[str, Call]:
-    """The contestants of one fully connected layer."""
-    x, w, b, dz = normal(N, I), normal(I, O), normal(O), normal(N, O)
-
-    def run(package: Any) -> Call:
-        return lambda: (package.dense(x, w, b), package.dense_backward(dz, x, w))
-
-    inputs = tensor(x, grad=True), tensor(w.T.copy(), grad=True), tensor(b, grad=True)
-    calls = {"companion": run(companion), "nchw": both_ways(F.linear, tensor(dz), *inputs)}
-    return calls | ({} if package is None else {"before": run(package)})
-
-
-def classes(package: Any, N: int, K: int) -> dict[str, Call]:
-    """The contestants of softmax with cross-entropy."""
-    z, labels = normal(N, K), RNG.integers(0, K, N)
-
-    def run(package: Any) -> Call:
-        return lambda: (
-            package.cross_entropy(z, labels),
-            package.cross_entropy_backward(z, labels),
-        )
-
-    y = torch.tensor(labels)
-    theirs = both_ways(lambda z: F.cross_entropy(z, y), None, tensor(z, grad=True))
-    calls = {"companion": run(companion), "nchw": theirs}
-    return calls | ({} if package is None else {"before": run(package)})
-
-
-def step(package: Any, N: int = 64) -> dict[str, Call]:
-    """A training step of the network of chapter ``digits``: all layers, loss and optimiser."""
-    x, labels = normal(N, 28, 28, 1), RNG.integers(0, 10, N)
-
-    def run(p: Any) -> Call:
-        layers = [p.Conv2D(1, 8, 5), p.ReLU(), p.MaxPool2D(2), p.Conv2D(8, 32, 5), p.ReLU()]
-        network = p.Sequential([*layers, p.MaxPool2D(2), p.Flatten(), p.Dense(512, 10)])
-        optimizer = p.SGD(0.001, momentum=0.9)
-
-        def once() -> None:
-            logits = network.forward(x)
-            p.cross_entropy(logits, labels)
-            network.backward(p.cross_entropy_backward(logits, labels))
-            optimizer.step(network)
-
-        return once
-
-    def theirs(layout: torch.memory_format) -> Call:
-        layers = [nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 32, 5), nn.ReLU()]
-        network: Any = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, 10))
-        network = network.to(memory_format=layout)
-        optimizer = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9)
-        images, y = tensor(x, layout), torch.tensor(labels)
-
-        def once() -> None:
-            loss = F.cross_entropy(network(images), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-        return once
-
-    calls = {"companion": run(companion)} | {name: theirs(f) for name, f in LAYOUTS.items()}
-    return calls | ({} if package is None else {"before": run(package)})
-
-
-def race(calls: dict[str, Call]) -> dict[str, list[float]]:
+def race(contestants: "Contestants", rounds: int, threads: int) -> dict[str, list[float]]:
     """Milliseconds of every call, the contestants in turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ARGUMENTS.rounds):
-        for name, call in calls.items():
+    # Other work on the machine disturbs the processor's time least, but it adds threads up.
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    slow: set[str] = set()
+    for turn in range(rounds):
+        for name, (call, share) in contestants.items():
+            if name in slow and turn >= FEW:
+                continue
             time.sleep(0.03)  # the last one's threads stop spinning
-            call()
+            if name not in slow:
+                start = time.perf_counter()
+                call()
+                if time.perf_counter() - start > SLOW:
+                    slow.add(name)
             until = time.perf_counter() + 0.15
             for _ in range(20):
-                start = CLOCK()
+                start = clock()
                 call()
-                times[name].append(1000 * (CLOCK() - start))
+                times[name].append(1000 * share * (clock() - start))
                 if time.perf_counter() > until:
                     break
     return times
 
 
-def peak(call: Call) -> int:
+def race_epochs(epochs: dict[str, Iterator[object]], steps: int) -> dict[str, list[float]]:
+    """Milliseconds of an epoch, once for each chunk of its steps: as if all went at its pace."""
+    times: dict[str, list[float]] = {name: [] for name in epochs}
+    for done in range(0, steps, CHUNK):
+        count = min(CHUNK, steps - done)
+        for name, epoch in epochs.items():
+            time.sleep(0.03)
+            start = time.perf_counter()
+            for _ in islice(epoch, count):
+                pass
+            times[name].append(1000 * (time.perf_counter() - start) * steps / count)
+    return times
+
+
+def peak(call: "Call") -> int:
     """Most memory that NumPy held during a call, results included, in bytes."""
     tracemalloc.start()
     call()
@@ -237,7 +99,7 @@ def peak(call: Call) -> int:
     return most
 
 
-def load(checkout: Path | None) -> Any:
+def load(checkout: Path | None) -> ModuleType | None:
     """The package of another checkout, beside this one."""
     if checkout is None:
         return None
@@ -252,62 +114,55 @@ def load(checkout: Path | None) -> Any:
     return module
 
 
-def mean(ratios: list[float]) -> float:
-    """Geometric mean."""
-    return math.exp(statistics.fmean(map(math.log, ratios)))
+def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Race all cases, printing a row after each."""
+    # Before NumPy is imported: one thread for each product, as many products at once as threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ["COMPANION_NUM_THREADS"] = str(arguments.threads)
+    sys.path.insert(0, str(ROOT))
+    import cases
+
+    cases.check_ways()
+    if cases.peer:
+        cases.peer.set_threads(arguments.threads)
+    before = load(arguments.before)
+    torch = cases.peer.VERSION if cases.peer else None
+    run: dict[str, Any] = {"machine": report.machine(arguments.threads, torch), "cases": {}}
+    print(report.about(run["machine"]))
+    some = [name for name in report.COLUMNS if name != "before" or before is not None]
+    some = [name for name in some if torch or name not in {"PyTorch", *report.TORCH}]
+    print(report.header(some))
+    for name, contestants in cases.all_cases(before).items():
+        if arguments.only in name:
+            field = contestants()
+            times = race(field, arguments.rounds, arguments.threads)
+            run["cases"][name] = {"ms": times, "peak": peak(field["companion"].call)}
+            print(report.row(report.line(name, run["cases"][name]), some), flush=True)
+    if arguments.mnist:
+        from companion import load_mnist
+
+        digits = load_mnist(arguments.mnist)
+        steps = -(-len(digits.x_train) // cases.BATCH)
+        epochs = cases.epoch(before, digits.x_train, digits.y_train)
+        name = f"epoch, {steps} steps of {cases.BATCH}"
+        run["cases"][name] = {"ms": race_epochs(epochs, steps)}
+        print(report.row(report.line(name, run["cases"][name]), some))
+    print(f"\n{report.summary(report.lines(run), some)}\n\n{report.NOTE}")
+    return run
 
 
 def main() -> None:
-    """Race, print, write."""
-    torch.set_num_threads(ARGUMENTS.threads)
-    before = load(ARGUMENTS.before)
-    lines: dict[str, Callable[[], dict[str, Call]]] = {}
-    for c in CONVOLUTIONS:
-        name = f"conv {c[0]}x{c[1]}x{c[2]}x{c[3]} k{c[4]} K{c[5]} s{c[6]}"
-        lines[name] = lambda c=c: convolution(before, c)
-    for s in IMAGES:
-        for kind in ("max", "avg"):
-            lines[f"{kind} pool {s}"] = lambda s=s, kind=kind: pooling(before, kind, s)
-        lines[f"relu {s}"] = lambda s=s: elementwise(before, s)
-    lines |= {
-        "dense (64, 512, 10)": lambda: dense(before, 64, 512, 10),
-        "dense (256, 1024, 1024)": lambda: dense(before, 256, 1024, 1024),
-        "cross-entropy (64, 10)": lambda: classes(before, 64, 10),
-        "cross-entropy (4096, 1000)": lambda: classes(before, 4096, 1000),
-        "training step (64)": lambda: step(before),
-    }
-    figures: dict[str, Any] = {}
-    print("median ms (fastest), load", os.getloadavg() if hasattr(os, "getloadavg") else "")
-    for name, contestants in lines.items():
-        if ARGUMENTS.only not in name:
-            continue
-        calls = contestants()
-        times = race(calls)
-        line: dict[str, Any] = {"ms": times, "peak": peak(calls["companion"])}
-        text = f"{name:28}"
-        for who, measured in times.items():
-            text += f" {who} {statistics.median(measured):.2f} ({min(measured):.2f})"
-        for label, value in (("median", statistics.median), ("fastest", min)):
-            best = min(value(times[layout]) for layout in LAYOUTS if layout in times)
-            line[label] = value(times["companion"]) / best
-            if "before" in times:
-                line[f"before, {label}"] = value(times["before"]) / best
-            if "products" in times:
-                line[f"to products, {label}"] = value(times["companion"]) / value(times["products"])
-        figures[name] = line
-        ratios = " ".join(
-            f"{key} {value:.2f}" for key, value in line.items() if key not in {"ms", "peak"}
-        )
-        print(f"{text} | ratio: {ratios} | peak {line['peak'] / 1e6:.1f} MB", flush=True)
-    convolutions = [line for name, line in figures.items() if name.startswith("conv")]
-    if convolutions:
-        for key in [key for key in convolutions[0] if key not in {"ms", "peak"}]:
-            ratios = [line[key] for line in convolutions]
-            print(
-                f"convolutions, {key}: geometric mean {mean(ratios):.3f}, worst {max(ratios):.2f}"
-            )
-    if ARGUMENTS.json is not None:
-        ARGUMENTS.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    """Race or read, print, write, draw."""
+    arguments = parsed()
+    if arguments.source is None:
+        run = measured(arguments)
+    else:
+        run = report.load(arguments.source)
+        print(report.table(run))
+    if arguments.json is not None:
+        report.save(run, arguments.json)
+    if arguments.plot is not None:
+        report.plot(run, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,8 @@ the history so far and the best parameters. It does not hold the examples, but k
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +16,9 @@ from numpy.typing import NDArray
 from .files import load_arrays, save_arrays
 from .network import Layer, checked_params
 from .shapes import FloatArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 
@@ -41,6 +41,8 @@ class Training:
 
 def save_checkpoint(path: Path, training: Training) -> None:
     """Write all that changes to ``path``, whole or not at all."""
+    import json
+
     about = {
         "format": FORMAT,
         "identity": training.identity,
@@ -73,6 +75,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
     ValueError
         If the file is damaged, or is that of another training; the message says in what.
     """
+    import json
+
     arrays = load_arrays(path, "a checkpoint")
     try:
         about = json.loads(str(arrays["about"]))
@@ -110,6 +114,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
 
 def fingerprint(*arrays: NDArray[Any]) -> str:
     """A short name that other arrays do not have."""
+    import hashlib
+
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())

@@ -8,30 +8,30 @@ images of MNIST; their source and licence are in ``companion/data/README.md``.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
 import os
 import struct
 from collections.abc import Mapping, Sequence
 from io import BufferedIOBase
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .fetch import (
-    DAMAGED_GZIP,
     GZIP_MAGIC,
     as_checksum,
     as_mirrors,
+    damaged_gzip,
     fetch,
     has_checksum,
     sha256s,
 )
 from .files import as_path
 from .shapes import as_bool
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Base addresses of MNIST's files, the first asked first.
 MNIST_MIRRORS: Sequence[str] = (
@@ -70,7 +70,6 @@ FASHION_MNIST_SHA256: Mapping[str, str] = {
 }
 
 _FILES = tuple(MNIST_SHA256)
-_EMBEDDED = Path(__file__).parent / "data"
 _UNSIGNED_BYTE = 0x08
 _CHUNK = 1 << 20  # bytes
 
@@ -110,11 +109,14 @@ def load_digits() -> Dataset:
     >>> digits.y_train[:5]
     array([5, 0, 4, 1, 9])
     """
-    for line in _read(_EMBEDDED / "SHA256SUMS").decode("ascii").splitlines():
+    import hashlib
+
+    folder = _embedded()
+    for line in _read(folder / "SHA256SUMS").decode("ascii").splitlines():
         checksum, name = line.split()
-        if hashlib.sha256(_read(_EMBEDDED / name)).hexdigest() != checksum:
-            raise ValueError(f"{_EMBEDDED / name} is damaged: its SHA-256 is not {checksum}")
-    return _dataset(_EMBEDDED)
+        if hashlib.sha256(_read(folder / name)).hexdigest() != checksum:
+            raise ValueError(f"{folder / name} is damaged: its SHA-256 is not {checksum}")
+    return _dataset(folder)
 
 
 def load_mnist(
@@ -228,6 +230,13 @@ def load_fashion_mnist(
     return _load(directory, download, mirrors, checksums, progress)
 
 
+def _embedded() -> Path:
+    """The folder of the digits that come with the package."""
+    from pathlib import Path
+
+    return Path(__file__).parent / "data"
+
+
 def _load(directory: Any, download: Any, mirrors: Any, checksums: Any, progress: Any) -> Dataset:
     folder = as_path("directory", directory)
     addresses, sums = as_mirrors("mirrors", mirrors), _as_checksums("checksums", checksums)
@@ -314,6 +323,8 @@ def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _read_idx(folder: Path, name: str, axes: int, hint: str) -> NDArray[np.uint8]:
     """An array of bytes from an IDX file: magic number, a length for each axis, the values."""
+    import gzip
+
     path = _present(folder, name)
     if path is None:
         raise FileNotFoundError(f"{name} is missing from {folder}{hint}")
@@ -323,7 +334,7 @@ def _read_idx(folder: Path, name: str, axes: int, hint: str) -> NDArray[np.uint8
         try:
             with gzip.open(file) if packed else file as unpacked:
                 return _idx(path, unpacked, axes)
-        except DAMAGED_GZIP as error:
+        except damaged_gzip() as error:
             raise ValueError(f"{path} is damaged: {error}") from error
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from .conv import conv2d, conv2d_backward
 from .dense import dense, dense_backward
 from .im2col import col2im, im2col
-from .mistakes import Mistake, known_mistakes
 from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .relu import relu, relu_backward
 from .softmax import (
@@ -32,17 +32,19 @@ from .softmax import (
 )
 from .transposed import conv_transpose2d, conv_transpose2d_backward
 
+if TYPE_CHECKING:
+    from .mistakes import Mistake
+
 Array = NDArray[Any]
 
 _NUMBERS = "iufb"  # kinds of dtype that can be compared
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """Arguments to try a function on: arrays and other positional ones, then settings by name."""
 
     arguments: Mapping[str, Any]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def rtol(self) -> float:
@@ -62,8 +64,7 @@ class Probe:
         return ", ".join(arguments + settings)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One of the companion's functions: what it returns, its equation, and where to probe it."""
 
     function: Callable[..., Any]
@@ -72,8 +73,7 @@ class Target:
     probes: tuple[Probe, ...]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a function made of a probe: arrays, or an exception; and arguments that it changed."""
 
     outputs: tuple[Array, ...]
@@ -175,6 +175,8 @@ def diagnose(
     given = [_answer(function, probe) for probe in probes]
     finding = _first_difference(about, probes, expected, given)
     if finding:
+        from .mistakes import known_mistakes
+
         mistakes = tuple(
             entry
             for entry in known_mistakes(name)
@@ -292,6 +294,8 @@ def _side_effect(
     name: str, about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
 ) -> tuple[str, tuple[Mistake, ...]]:
     """What is wrong beside the numbers, which are right: nothing, or the first such mistake."""
+    from .mistakes import Mistake
+
     for probe, right, answer in zip(probes, expected, given, strict=True):
         for argument in answer.overwritten:
             reason = "an argument was written into; the caller still needs it, so work on a copy."

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import os
 import re
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from http.client import HTTPException
-from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .files import written_whole
 from .progress import progress_bar
 
+if TYPE_CHECKING:
+    import gzip
+    from pathlib import Path
+
 TIMEOUT = 30.0  # seconds without a byte
 GZIP_MAGIC = b"\x1f\x8b"
-DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _CHUNK = 1 << 16  # bytes
 _ABSENT = (403, 404, 410)  # S3 says 403 of a file it does not have, where not all may list it
 
@@ -80,15 +75,25 @@ def fetch(
     )
 
 
+def damaged_gzip() -> tuple[type[Exception], ...]:
+    """What is raised where a file with gzip is not whole."""
+    import gzip
+    import zlib
+
+    return gzip.BadGzipFile, EOFError, zlib.error
+
+
 def sha256s(file: BinaryIO) -> Iterator[str]:
     """SHA-256 of a file's bytes and, where it is whole and packed, of what it unpacks to."""
+    import gzip
+
     file.seek(0)
     yield _sha256(file)
     file.seek(0)
     packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     file.seek(0)
     if packed:
-        with gzip.open(file) as unpacked, suppress(*DAMAGED_GZIP):  # it unpacks to nothing
+        with gzip.open(file) as unpacked, suppress(*damaged_gzip()):  # it unpacks to nothing
             yield _sha256(unpacked)
 
 
@@ -119,6 +124,8 @@ def as_checksum(name: str, value: Any) -> str:
 def _is_address(mirror: Any) -> bool:
     if not isinstance(mirror, str) or not re.fullmatch(r"https?://[!-~]+", mirror):
         return False
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(mirror)
         return bool(parts.hostname) and parts.port != 0  # reading a port that is none raises
@@ -128,6 +135,8 @@ def _is_address(mirror: Any) -> bool:
 
 def _receive(address: str, file: BinaryIO, *, progress: bool) -> None:
     """Write to ``file`` what the address gives, as it comes."""
+    from urllib.request import urlopen
+
     with _network(_SILENT):
         response = urlopen(address, timeout=TIMEOUT)  # noqa: S310  as_mirrors: http or https
     with response:
@@ -152,6 +161,8 @@ def _receive(address: str, file: BinaryIO, *, progress: bool) -> None:
 
 
 def _sha256(file: BinaryIO | gzip.GzipFile) -> str:
+    import hashlib
+
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
@@ -171,6 +182,9 @@ def _verify(file: BinaryIO, checksums: Collection[str]) -> None:
 @contextmanager
 def _network(reached: int) -> Iterator[None]:
     """Whatever goes wrong on the way to a mirror and back, as a failure of that mirror."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+
     try:
         yield
     except HTTPError as error:

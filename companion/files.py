@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def as_path(name: str, value: Any) -> Path:
     """A path, from what can be one."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be a path, got {value!r}")
+    from pathlib import Path
+
     return Path(value)
 
 
@@ -29,6 +32,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
+    import uuid
+
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with temporary.open("x+b") as file:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +20,10 @@ from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
 from .softmax import cross_entropy, cross_entropy_backward
 
-Augment = Callable[[FloatArray, np.random.Generator], ArrayLike]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Augment = Callable[[FloatArray, "np.random.Generator"], ArrayLike]
 
 
 class HasStep(Protocol):

@@ -107,7 +107,7 @@ def test_every_call_gives_arrays_of_its_own(digits):
 def copied(tmp_path, monkeypatch):
     """The package's data where it can be damaged."""
     shutil.copytree(EMBEDDED, tmp_path / "data")
-    monkeypatch.setattr(datasets, "_EMBEDDED", tmp_path / "data")
+    monkeypatch.setattr(datasets, "_embedded", lambda: tmp_path / "data")
     return tmp_path / "data"
 
 
@@ -299,7 +299,7 @@ def test_the_script_keeps_the_first_items_and_writes_checksums(folder, tmp_path,
         make_digits, "ORIGINALS", {name: (of(name), 2) for name in make_digits.ORIGINALS}
     )
     make_digits.main(folder)
-    monkeypatch.setattr(datasets, "_EMBEDDED", made)
+    monkeypatch.setattr(datasets, "_embedded", lambda: made)
     for kept, whole in zip(load_digits(), load_mnist(folder), strict=True):
         np.testing.assert_array_equal(kept, whole[:2])
 
