@@ -1,0 +1,142 @@
+"""Time what was tried for the convolution and dropped, beside what the package does.
+
+    python benchmarks/tried.py
+
+Kernels of 3 by 3, stride 1, one zero of padding, float32, one thread. Every way is compared with
+the package's result first. They take turns, and the fastest of fifteen is shown.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded
+
+import numpy as np
+
+from companion import conv2d, conv2d_backward
+from companion.blocks import CACHE
+from companion.conv import _input_gradient
+from companion.shapes import Window
+
+RNG = np.random.default_rng(0)
+LAYERS = [(64, 28, 28, 16, 32), (16, 56, 56, 64, 64)]  # N, H, W, C, K; H and W even
+
+# Winograd's transforms of four inputs and of three weights, for two outputs.
+WEIGHTS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+
+
+def in_blocks(x: Any) -> list[slice]:
+    """A few images at a time, as the package takes them."""
+    _, H, W, C = x.shape
+    images = max(1, CACHE // (H * W * 9 * C * 4))
+    return [slice(n, n + images) for n in range(0, len(x), images)]
+
+
+def row_products(x: Any, w: Any) -> Any:
+    """A product for each row of the kernel: a third of the patches, and three sums."""
+    N, H, W, C = x.shape
+    K, window = w.shape[3], Window.over((H, W), (3, 3), padding=1)
+    z = np.empty((N, H, W, K), x.dtype)
+    for some in in_blocks(x):
+        padded = window.pad(x[some])
+        rows = np.lib.stride_tricks.sliding_window_view(padded, 3, axis=2)
+        X = rows.transpose(0, 1, 2, 4, 3).copy()  # (n, H + 2, W, 3, C)
+        for image, out in zip(X, z[some], strict=True):
+            for u in range(3):
+                product = image[u : u + H].reshape(H * W, 3 * C) @ w[u].reshape(3 * C, K)
+                if u == 0:
+                    out[...] = product.reshape(H, W, K)
+                else:
+                    out += product.reshape(H, W, K)
+    return z
+
+
+def winograd(x: Any, w: Any) -> Any:
+    """Tiles of 2 by 2 outputs: 16 products in place of 36, and sums before and after them."""
+    N, H, W, C = x.shape
+    K, window, T, S = w.shape[3], Window.over((H, W), (3, 3), padding=1), H // 2, W // 2
+    U = np.einsum("au,uvck,bv->abck", WEIGHTS, w, WEIGHTS).reshape(16, C, K).astype(x.dtype)
+    z = np.empty((N, H, W, K), x.dtype)
+    for some in in_blocks(x):
+        padded = window.pad(x[some])
+        n = len(padded)
+        rows = before([padded[:, a : a + 2 * T - 1 : 2] for a in range(4)])
+        V = np.array([before([row[:, :, b : b + 2 * S - 1 : 2] for b in range(4)]) for row in rows])
+        Y = (V.reshape(16, n * T * S, C) @ U).reshape(4, 4, n, T, S, K)
+        tiles = z[some].reshape(n, T, 2, S, 2, K)
+        for i, row in enumerate(after(list(Y))):
+            for j, outputs in enumerate(after(list(row))):
+                tiles[:, :, i, :, j] = outputs
+    return z
+
+
+def before(x: list[Any]) -> list[Any]:
+    """Four inputs as the four sums that are multiplied."""
+    return [x[0] - x[2], x[1] + x[2], x[2] - x[1], x[1] - x[3]]
+
+
+def after(y: list[Any]) -> list[Any]:
+    """Four products as two outputs."""
+    return [y[0] + y[1] + y[2], y[1] - y[2] - y[3]]
+
+
+def scatter(dz: Any, w: Any) -> Any:
+    """Spread dz over the patches and add them back, a few images at a time."""
+    N, H, W, K = dz.shape
+    C = w.shape[2]
+    dx = np.empty((N, H, W, C), dz.dtype)
+    for some in in_blocks(dx):
+        dX = (dz[some].reshape(-1, K) @ w.reshape(9 * C, K).T).reshape(-1, H, W, 3, 3, C)
+        padded = np.zeros((len(dX), H + 2, W + 2, C), dz.dtype)
+        for u in range(3):
+            for v in range(3):
+                padded[:, u : u + H, v : v + W] += dX[:, :, :, u, v]
+        dx[some] = padded[:, 1:-1, 1:-1]
+    return dx
+
+
+def gather(dz: Any, w: Any) -> Any:
+    """What the package does for dx."""
+    dx = np.empty((*dz.shape[:3], w.shape[2]), dz.dtype)
+    _input_gradient(dz, w, Window.over(dz.shape[1:3], (3, 3), padding=1), out=dx)
+    return dx
+
+
+def race(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Milliseconds of the processor's time, the fastest call of each."""
+    best = dict.fromkeys(calls, float("inf"))
+    for _ in range(15):
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            best[name] = min(best[name], 1000 * (time.process_time() - start))
+    return best
+
+
+def main() -> None:
+    """Compare, race and print."""
+    for N, H, W, C, K in LAYERS:
+        x = RNG.standard_normal((N, H, W, C), dtype=np.float32)
+        w = RNG.standard_normal((3, 3, C, K), dtype=np.float32) / np.sqrt(9 * C, dtype=np.float32)
+        dz = RNG.standard_normal((N, H, W, K), dtype=np.float32)
+        z, (dx, _, _) = conv2d(x, w, padding=1), conv2d_backward(dz, x, w, padding=1)
+        for way in (row_products, winograd):
+            np.testing.assert_allclose(way(x, w), z, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(scatter(dz, w), dx, rtol=1e-3, atol=1e-3)
+        calls: dict[str, Callable[[], Any]] = {
+            "package, z": partial(conv2d, x, w, padding=1),
+            "rows of the kernel": partial(row_products, x, w),
+            "Winograd": partial(winograd, x, w),
+            "package, dx": partial(gather, dz, w),
+            "scatter in blocks": partial(scatter, dz, w),
+        }
+        print(f"{N} images of {H}x{W}x{C}, {K} kernels")
+        for name, took in race(calls).items():
+            print(f"    {name:20}{took:8.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
