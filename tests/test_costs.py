@@ -80,25 +80,26 @@ def test_a_convolution_never_holds_all_patches():
         assert peak - held < matrix / 4
 
 
-X, DY = normal(32, 32, 32, 16), normal(32, 16, 16, 16)
+X, DY = normal(64, 56, 56, 16), normal(64, 28, 28, 16)
 PLAIN = {  # calls, and the most they may hold, as a multiple of their result
-    "relu": (lambda: relu(X), 1.5),
-    "relu_backward": (lambda: relu_backward(X, X), 2.5),
-    "max_pool2d": (lambda: max_pool2d(X, 2), 5),
-    "max_pool2d_backward": (lambda: max_pool2d_backward(DY, X, 2), 3),
-    "avg_pool2d": (lambda: avg_pool2d(X, 2), 5),
-    "avg_pool2d_backward": (lambda: avg_pool2d_backward(DY, X, 2), 3),
+    "relu": (lambda: relu(X), 1.1),
+    "relu_backward": (lambda: relu_backward(X, X), 1.5),
+    "max_pool2d": (lambda: max_pool2d(X, 2), 2),
+    "max_pool2d_backward": (lambda: max_pool2d_backward(DY, X, 2), 1.5),
+    "avg_pool2d": (lambda: avg_pool2d(X, 2), 2),
+    "avg_pool2d_backward": (lambda: avg_pool2d_backward(DY, X, 2), 1.5),
 }
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_a_layer_without_products_holds_little_more_than_its_result(name):
+def test_a_layer_without_products_holds_little_more_than_its_result(name, monkeypatch):
+    monkeypatch.setattr(blocks, "_SPARE", [])  # memory that earlier calls left behind counts too
     call, most = PLAIN[name]
     _, held, peak = traced(call)
     assert held <= peak < most * held
 
 
-W, DZ = normal(3, 3, 16, 8), normal(32, 32, 32, 8)
+W, DZ = normal(3, 3, 16, 8), normal(64, 56, 56, 8)
 REPEATED = {
     **{name: call for name, (call, _) in PLAIN.items()},
     "conv2d": lambda: conv2d(X, W, padding=1),
