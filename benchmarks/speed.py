@@ -138,6 +138,8 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
             times = race(field, arguments.rounds, arguments.threads)
             run["cases"][name] = {"ms": times, "peak": peak(field["companion"].call)}
             print(report.row(report.line(name, run["cases"][name]), some), flush=True)
+    if not run["cases"] and not arguments.mnist:
+        raise SystemExit(f"no case's name contains {arguments.only!r}")
     if arguments.mnist:
         from companion import load_mnist
 
