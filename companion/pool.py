@@ -179,7 +179,6 @@ def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
     A window's gradient goes to the first row that has the largest, and there to the first column.
     """
     dx, rows, columns = np.zeros(x.shape, x.dtype), window.rows, window.columns
-
     is_padded = not (_exists(rows).all() and _exists(columns).all())
     row_exists = _exists(rows)[None, :, None, None]
     column_exists = _exists(columns)[None, None, :, None]

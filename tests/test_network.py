@@ -24,6 +24,7 @@ from companion import (
     he_normal,
     numerical_gradient,
 )
+from companion.network import fill_grads
 
 CONV = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2)}
 LABELS = np.array([2, 0, 1])
@@ -181,6 +182,33 @@ def test_a_first_layer_that_knows_only_backward_is_trained_too():
     network.forward(np.array([1.0, 3.0]))
     network.backward_params(np.array([10.0, 100.0]))
     assert network.grads["0.s"] == 310
+
+
+def test_a_backward_pass_of_ones_own_is_the_one_that_trains():
+    class Mine(Conv2D):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.grads["b"] = self.grads["b"] + 100
+            return dx
+
+    class Halved(Sequential):
+        def backward(self, dz):
+            return super().backward(np.asarray(dz) / 2)
+
+    x, dz = np.ones((1, 3, 3, 1)), np.ones((1, 2, 2, 1))
+    network = Sequential([Mine(1, 1, 2)])
+    network.forward(x)
+    network.backward_params(dz)
+    assert network.grads["0.b"] == 104
+    halved = Halved([Conv2D(1, 1, 2)])
+    halved.forward(x)
+    fill_grads(halved, dz)
+    assert halved.grads["0.b"] == 2
+    patched = Conv2D(1, 1, 2)
+    patched.forward(x)
+    patched.backward = lambda _: setattr(patched, "grads", {"b": 7})
+    fill_grads(patched, dz)
+    assert patched.grads == {"b": 7}
 
 
 def test_no_gradients_before_the_first_backward_pass():
