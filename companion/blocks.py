@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 CACHE = 1 << 21  # bytes of patches in a block
+WORTH = 1 << 18  # bytes for which it pays to wake up a thread
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 THREADS = max(1, int(os.environ.get("COMPANION_NUM_THREADS", "1")))
 
@@ -138,9 +139,12 @@ def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -
     return dw
 
 
-def in_parts(function: Callable[[slice], Result], N: int) -> list[Result]:
-    """Results for each part of a batch of N, in order; the parts are worked on at the same time."""
-    size = -(-N // THREADS)
+def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[Result]:
+    """Results for each part of a batch of N, in order; the parts are worked on at the same time.
+
+    ``nbytes`` is what all parts go through: a little is done before another thread wakes up.
+    """
+    size = -(-N // max(1, min(THREADS, nbytes // WORTH)))
     parts = [slice(n, n + size) for n in range(0, N, max(size, 1))] or [slice(0, 0)]
     run = nan_is_an_answer(function)  # which is a setting of the thread
     return [run(part) for part in parts] if len(parts) == 1 else list(_pool().map(run, parts))
@@ -156,7 +160,7 @@ def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> No
                 scratch.reset()
                 function(slice(n, min(n + images, these.stop)), scratch)
 
-    in_parts(part, len(x))
+    in_parts(part, len(x), x.nbytes)
 
 
 @functools.cache

@@ -95,7 +95,11 @@ def conv2d(
 
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
     z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
-    in_parts(lambda part: _correlate(x[part], w, b, window, out=z[part]), len(x))  # conv-forward
+
+    def part(images: slice) -> None:
+        _correlate(x[images], w, b, window, out=z[images])  # conv-forward
+
+    in_parts(part, len(x), window.patch_bytes(x))
     return z
 
 
@@ -170,14 +174,21 @@ def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     dx = np.zeros(x.shape, x.dtype)
-    in_parts(lambda part: _input_gradient(dz[part], w, window, out=dx[part]), len(x))
+
+    def part(images: slice) -> None:
+        _input_gradient(dz[images], w, window, out=dx[images])
+
+    in_parts(part, len(x), window.patch_bytes(x))
     return dx, *_parameter_gradients(dz, x, w.shape, window)
 
 
 def _parameter_gradients(
     dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
 ) -> tuple[FloatArray, FloatArray]:
-    parts = in_parts(lambda part: _weight_gradient(dz[part], x[part], shape, window), len(x))
+    def part(images: slice) -> FloatArray:
+        return _weight_gradient(dz[images], x[images], shape, window)
+
+    parts = in_parts(part, len(x), window.patch_bytes(x))
     N, Ho, Wo, K = dz.shape
     return sum(parts, np.zeros(shape, x.dtype)), column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
 

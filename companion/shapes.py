@@ -188,6 +188,11 @@ class Window:
             writeable=False,
         )
 
+    def patch_bytes(self, x: FloatArray) -> int:
+        """Bytes of the patches of all images ``x``."""
+        (N, _, _, C), (kh, kw), (Ho, Wo) = x.shape, self.kernel_size, self.out_size
+        return int(N * Ho * Wo * kh * kw * C * x.itemsize)
+
     def joined(self, J: int) -> Window:
         """Windows that each hold what J outputs side by side read."""
         return Window(self.rows, self.columns.joined(J))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .blocks import Scratch, in_blocks
 from .shapes import (
     FloatArray,
     as_array,
@@ -158,11 +159,19 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
     0.693147
     """
     z = as_float("z", z, "N K")
-    y = _distributions(labels, z)
+    y = _checked(labels, z)
     if not len(z):
         return float("nan")
-    log_a = log_softmax(z)
-    terms = where_true(y != 0, y * log_a)  # 0 log 0 is 0
+    terms = np.empty(len(z), z.dtype)
+
+    def add_up(rows: slice, _: Scratch) -> None:
+        log_a = log_softmax(z[rows])
+        if y.ndim == 1:  # the others are multiplied by 0
+            terms[rows] = log_a[np.arange(len(log_a)), y[rows]]
+        else:
+            terms[rows] = where_true(y[rows] != 0, y[rows] * log_a).sum(axis=1)  # 0 log 0 is 0
+
+    in_blocks(add_up, z)
     return float(0.0 - terms.sum() / len(z))  # softmax-loss
 
 
@@ -197,10 +206,17 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
            [ 0.25, -0.25]])
     """
     z = as_float("z", z, "N K")
-    y = _distributions(labels, z)
-    dz = softmax(z)
-    dz -= y
-    dz /= max(len(z), 1)  # softmax-fused
+    y, dz = _checked(labels, z), np.empty(z.shape, z.dtype)
+
+    def gradient(rows: slice, _: Scratch) -> None:
+        a = softmax(z[rows])
+        if y.ndim == 1:
+            a[np.arange(len(a)), y[rows]] -= 1
+        else:
+            a -= y[rows]
+        np.divide(a, max(len(z), 1), out=dz[rows])  # softmax-fused
+
+    in_blocks(gradient, z)
     return dz
 
 
@@ -219,12 +235,12 @@ def _shifted(z: ArrayLike) -> FloatArray:
 
 
 @nan_is_an_answer
-def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
-    """Labels of either kind as one distribution over the classes in each row, (N, K)."""
+def _checked(labels: ArrayLike, z: FloatArray) -> NDArray[Any]:
+    """The labels, as classes (N,) or as distributions (N, K)."""
     N, K = _last_axis("z", z).shape
     given = as_array("labels", labels)
     if given.shape == (N,) and (given.dtype.kind in "iu" or N == 0):
-        return _one_hot(given, K, z.dtype)
+        return _classes(given, K)
     if given.ndim == 1 and given.dtype.kind not in "iu":
         raise TypeError(f"labels of shape (N,) must be integers, got dtype {given.dtype}")
     if given.shape != (N, K):
@@ -243,13 +259,11 @@ def _distributions(labels: ArrayLike, z: FloatArray) -> FloatArray:
     return y.astype(z.dtype, copy=False)
 
 
-def _one_hot(labels: NDArray[Any], K: int, dtype: np.dtype[np.floating]) -> FloatArray:
+def _classes(labels: NDArray[Any], K: int) -> NDArray[np.intp]:
     outside = (labels < 0) | (labels >= K)
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
             f"labels must be classes from 0 to {K - 1}, got {int(labels[row])} at position {row}"
         )
-    y = np.zeros((len(labels), K), dtype)
-    y[np.arange(len(labels)), labels.astype(np.intp)] = 1
-    return y
+    return labels.astype(np.intp)

@@ -3,13 +3,20 @@
 jupyter-cache keys on a notebook's own cells, and Sphinx on its own file, so a change in companion/
 would leave the old numbers on the page. Here the cache's folder is named after what the notebooks
 run on. A changed name is a changed setting, which makes Sphinx read every page again.
+
+Notebooks that are not in the cache are executed before the pages are read, one on each core: Sphinx
+would execute them one after the other.
 """
 
 import hashlib
+import logging
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -31,7 +38,31 @@ def name_cache(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(cache)
 
 
+def fill_cache(app: Sphinx) -> None:
+    """Execute what the cache lacks, several notebooks at a time; Sphinx reports what fails.
+
+    Not those that measure time: they get the machine to themselves, when Sphinx reads them.
+    """
+    if app.config.nb_execution_mode != "cache":
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    # The longest first, or it would be alone at the end. What a notebook shows grows with it.
+    for path in sorted(Path(app.srcdir).glob("book/*.ipynb"), key=size, reverse=True):
+        if "import timeit" not in path.read_text("utf-8"):
+            cache.add_nb_to_project(str(path))
+    if cache.list_unexecuted():
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # all cores are busy as it is
+        executor = load_executor("local-parallel", cache, logging.getLogger(__name__))
+        executor.run_and_cache(timeout=app.config.nb_execution_timeout)
+
+
+def size(path: Path) -> int:
+    """Bytes of a file."""
+    return path.stat().st_size
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("config-inited", name_cache)
+    app.connect("builder-inited", fill_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

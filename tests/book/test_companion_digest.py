@@ -2,8 +2,12 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
 import pytest
+from jupyter_cache import get_cache
+from nbformat import v4
 
 SOURCE = Path(__file__).resolve().parents[2] / "book" / "_ext" / "companion_digest.py"
 spec = importlib.util.spec_from_file_location("companion_digest", SOURCE)
@@ -45,3 +49,23 @@ def test_other_files_and_caches_do_not(root: Path) -> None:
     (root / "companion/__pycache__").mkdir()
     (root / "companion/__pycache__/conv.pyc").write_text("compiled")
     assert companion_digest.digest(root) == before
+
+
+def test_notebooks_are_executed_at_once_but_not_those_that_measure_time(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    sources = {"sum": "1 + 1", "product": "2 * 3", "timed": "import timeit", "broken": "1 / 0"}
+    notebooks = {}
+    for name, source in sources.items():
+        path = tmp_path / "book" / f"{name}.ipynb"
+        nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(source)]), path)
+        notebooks[name] = nbformat.read(path, as_version=4)
+    settings = {"mode": "cache", "cache_path": str(tmp_path / "cache"), "timeout": 60}
+    config = SimpleNamespace(**{f"nb_execution_{name}": value for name, value in settings.items()})
+    companion_digest.fill_cache(SimpleNamespace(srcdir=tmp_path, config=config))
+    cache = get_cache(config.nb_execution_cache_path)
+    for name, shown in {"sum": "2", "product": "6"}.items():
+        _, executed = cache.merge_match_into_notebook(notebooks[name])
+        assert executed.cells[0].outputs[0].data["text/plain"] == shown
+    for name in ("timed", "broken"):  # Sphinx executes them, and reports the error
+        with pytest.raises(KeyError):
+            cache.match_cache_notebook(notebooks[name])
