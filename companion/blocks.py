@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 CACHE = 1 << 21  # bytes of patches in a block
-WORTH = 1 << 18  # bytes for which it pays to wake up a thread
+WORTH = 1 << 20  # bytes for each thread, below which waking it takes longer than its work
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 THREADS = max(1, int(os.environ.get("COMPANION_NUM_THREADS", "1")))
 
@@ -147,7 +147,8 @@ def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[R
     size = -(-N // max(1, min(THREADS, nbytes // WORTH)))
     parts = [slice(n, n + size) for n in range(0, N, max(size, 1))] or [slice(0, 0)]
     run = nan_is_an_answer(function)  # which is a setting of the thread
-    return [run(part) for part in parts] if len(parts) == 1 else list(_pool().map(run, parts))
+    others = [_pool().submit(run, part) for part in parts[1:]]
+    return [run(parts[0]), *(other.result() for other in others)]
 
 
 def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
@@ -167,7 +168,7 @@ def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> No
 def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="companion")
+    return ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="companion")
 
 
 if hasattr(os, "register_at_fork"):  # the threads do not survive a fork
