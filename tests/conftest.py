@@ -39,13 +39,15 @@ def torch():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """One worker gets a whole file, for a notebook's cells share a kernel; of the tests of all
-    explorers, those of one.
+    explorers, those of one; of the tests of all pages, those of one.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Whole(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return " ".join([nodeid.split("::")[0], *re.findall(r"\[.*?(explore_\w+)", nodeid)])
+            return " ".join(
+                [nodeid.split("::")[0], *re.findall(r"\[.*?(explore_\w+|\w+\.html)", nodeid)]
+            )
 
     return Whole(config, log)
 

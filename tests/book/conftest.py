@@ -93,8 +93,8 @@ def base(request: pytest.FixtureRequest, html: Path) -> Iterator[str]:
 # Per package, not per session: playwright's event loop must be gone when nbval starts its kernels.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all pages: the system's, or playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    """One Chromium for all pages: the system's, the quickest first, or playwright's own."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(

@@ -4,12 +4,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from browsing import DESKTOP, Opened
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, ElementHandle, Locator, Page
 
 from companion import widgets
 from companion.widgets._controls import Choice, Control, Slider
@@ -54,23 +55,100 @@ FRAMES = """(root, states) => states.map((state) => {
 })"""
 
 
+# In the page: a slider moved, a choice made, a grid's cells gone through, without a key.
+SLIDE = """(root, [name, value]) => {
+    const slider = root.querySelector(`input[data-name=${name}]`);
+    slider.focus();
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", {bubbles: true}));
+}"""
+CHOOSE = """(root, [name, value]) => {
+    const radios = [...root.querySelectorAll(`fieldset[data-name=${name}] input`)];
+    radios.find((radio) => radio.value === value).click();
+}"""
+POINT = f"""(root, [selector, keys]) => {{
+    root.querySelector(selector).focus();
+    for (const key of keys)
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {{
+            key: key.split("+").at(-1), ctrlKey: key.startsWith("Control+"),
+            bubbles: true, cancelable: true,
+        }}));
+    return ({READ})(root);
+}}"""
+
+# Settings in, what is shown out, through the model that the page's own controls use.
+VIEWS = f"""(root, states) => states.map((state) => {{
+    const {{ model }} = root;
+    for (const [name, value] of Object.entries(state)) model.set(name, value);
+    model.save_changes();
+    return ({READ})(root);
+}})"""
+
+
 class Driver:
-    """One explorer on a page and the keys that move it."""
+    """One explorer on a page, moved by events that are made in the page.
+
+    A real key waits for the next picture on the screen. :class:`Keyboard` presses those.
+    """
 
     def __init__(self, page: Page, root: Locator) -> None:
         self.page, self.root = page, root
         root.locator(".cx").wait_for()
 
+    @cached_property
+    def element(self) -> ElementHandle:
+        """The explorer itself, which need not be looked for again."""
+        return self.root.element_handle()
+
     def read(self) -> dict[str, Any]:
-        return self.root.evaluate(READ)
+        return self.element.evaluate(READ)
+
+    def views(self, states: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is shown in each state, each changed from the last, with the cell pointed at."""
+        return self.element.evaluate(VIEWS, list(states))
 
     def get(self, name: str) -> Any:
         """A setting, or the frame, as the page has it."""
-        return self.root.evaluate("(root, name) => root.model.get(name)", name)
+        return self.element.evaluate("(root, name) => root.model.get(name)", name)
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
+
+    def slide(self, name: str, value: float) -> None:
+        self.element.evaluate(SLIDE, [name, value])
+
+    def choose(self, name: str, value: str) -> None:
+        self.element.evaluate(CHOOSE, [name, value])
+
+    def move(self, control: Control, value: Any) -> None:
+        """Bring a slider or a choice to a value."""
+        if isinstance(control, Choice):
+            self.choose(control.name, value)
+        else:
+            self.slide(control.name, value)
+
+    def point(self, *keys: str, grid: str = "") -> dict[str, Any]:
+        """Go to the grid whose cells can be pointed at and press keys in it."""
+        return self.element.evaluate(POINT, [stop(grid), keys])
+
+    def type(self, grid: str, cell: tuple[int, int], text: str) -> None:
+        """Type a number into a cell of a grid, by keyboard alone."""
+        at = self.root.locator(f"table[data-grid={grid}] td[data-at='{cell[0]},{cell[1]}']")
+        at.focus()
+        self.press("Enter")
+        self.page.keyboard.type(text)
+        self.press("Enter")
+
+
+def stop(grid: str) -> str:
+    """The cell that Tab reaches, of a named grid or the first that can be pointed at."""
+    table = f"table[data-grid={grid}]" if grid else ":is([aria-readonly], .cx-editable)"
+    return f"{table} [aria-selected][tabindex='0']"
+
+
+class Keyboard(Driver):
+    """One explorer on a page, moved by the keys alone that a reader presses."""
 
     def slide(self, name: str, value: float) -> None:
         slider = self.root.locator(f"input[data-name={name}]")
@@ -89,28 +167,10 @@ class Driver:
         steps = values.index(value) - checked
         self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
 
-    def move(self, control: Control, value: Any) -> None:
-        """Bring a slider or a choice to a value by arrow keys."""
-        if isinstance(control, Choice):
-            self.choose(control.name, value)
-        else:
-            self.slide(control.name, value)
-
-    def point(self, *keys: str, grid: str = "[aria-readonly], .cx-editable") -> dict[str, Any]:
-        """Go to the grid whose cells can be pointed at and press keys in it."""
-        selector = f"table[data-grid={grid}]" if grid.isidentifier() else grid
-        cell = self.root.locator(selector).locator("[aria-selected][tabindex='0']")
-        cell.first.focus()
+    def point(self, *keys: str, grid: str = "") -> dict[str, Any]:
+        self.root.locator(stop(grid)).first.focus()
         self.press(*keys)
         return self.read()
-
-    def type(self, grid: str, cell: tuple[int, int], text: str) -> None:
-        """Type a number into a cell of a grid, by keyboard alone."""
-        at = self.root.locator(f"table[data-grid={grid}] td[data-at='{cell[0]},{cell[1]}']")
-        at.focus()
-        self.press("Enter")
-        self.page.keyboard.type(text)
-        self.press("Enter")
 
 
 @contextmanager
@@ -121,7 +181,7 @@ def own_page_of(browser: Browser, folder: Path, explorers: Iterable[Explorer]) -
     (folder / "own.html").write_text(page, "utf-8")
     with browser.new_context(viewport=DESKTOP) as context:
         opened = Opened(context.new_page(), folder.as_uri())
-        opened.goto("own.html")
+        opened.page.goto(f"{opened.base}/own.html", wait_until="load")
         yield opened
 
 

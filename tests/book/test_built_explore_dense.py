@@ -25,7 +25,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths("book/dense.html")
+    page = opened.alone("book/dense.html", "dense")
     return Driver(page, page.locator(".cx-static[data-explorer=dense]").first)
 
 
@@ -110,7 +110,7 @@ def check_terms(seen: dict[str, Any], terms: list[Term], left: str, value: float
 
 @pytest.mark.parametrize("sizes", [(2, 3, 4), (3, 2, 1), (1, 5, 2), (4, 1, 3)], ids=str)
 @pytest.mark.parametrize("mode", ["z", "dw", "db", "dx"])
-def test_every_entry_by_keyboard(driver: Driver, mode: str, sizes: tuple[int, int, int]) -> None:
+def test_every_entry(driver: Driver, mode: str, sizes: tuple[int, int, int]) -> None:
     N, I, O = sizes
     go(driver, sizes)
     driver.choose("mode", mode)

@@ -29,7 +29,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(GRADCHECK)
+    page = opened.alone(GRADCHECK, "gradcheck")
     return Driver(page, page.locator(".cx-static[data-explorer=gradcheck]").first)
 
 

@@ -29,7 +29,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(PAGE)
+    page = opened.alone(PAGE, "im2col")
     return Driver(page, page.locator(".cx-static[data-explorer=im2col]").first)
 
 
@@ -181,7 +181,7 @@ def check_pixel(seen: dict[str, Any], mode: str, pixel: Pair, geometry: tuple[in
 
 @geometries
 @pytest.mark.parametrize("mode", ["patch", "tap"])
-def test_every_entry_by_keyboard(driver: Driver, mode: str, geometry: tuple[int, ...]) -> None:
+def test_every_entry(driver: Driver, mode: str, geometry: tuple[int, ...]) -> None:
     driver.choose("mode", mode)
     frame = slide(driver, geometry)
     M, I = np.shape(frame["patches"])
@@ -195,7 +195,7 @@ def test_every_entry_by_keyboard(driver: Driver, mode: str, geometry: tuple[int,
 
 @geometries
 @pytest.mark.parametrize("mode", ["counts", "col2im"])
-def test_every_pixel_by_keyboard(driver: Driver, mode: str, geometry: tuple[int, ...]) -> None:
+def test_every_pixel(driver: Driver, mode: str, geometry: tuple[int, ...]) -> None:
     driver.choose("mode", mode)
     frame = slide(driver, geometry)
     grid = {"counts": "counts", "col2im": "dx"}[mode]
@@ -353,7 +353,7 @@ def test_mouse_and_touch(driver: Driver, browser: Browser, base: str) -> None:
     driver.root.locator("table[data-grid=x] td[data-at='1,4']").hover()
     assert check_entry(driver.read(), "patch", (3, 2, 1, 0, 1)) == (3, 3)
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).goto(PAGE)
+        page = Opened(context.new_page(), base).alone(PAGE, "im2col")
         phone = Driver(page, page.locator(".cx-static[data-explorer=im2col]").first)
         phone.root.locator("label", has_text="col2im").tap()
         cell = phone.root.locator("table[data-grid=cols] td[data-at='3,1']")

@@ -53,7 +53,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(NETWORK)
+    page = opened.alone(NETWORK, "network")
     return Driver(page, page.locator(".cx-static[data-explorer=network]").first)
 
 
@@ -435,7 +435,7 @@ def test_mouse_points_at_what_it_moves_over(driver: Driver, size: Any) -> None:
 
 def test_touch(browser: Browser, base: str) -> None:
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).goto(NETWORK)
+        page = Opened(context.new_page(), base).alone(NETWORK, "network")
         driver = Driver(page, page.locator(".cx-static[data-explorer=network]").first)
         driver.root.locator("label", has_text="max pooling").tap()
         box = driver.root.locator("canvas[data-plot=x3]").bounding_box()
@@ -447,7 +447,7 @@ def test_touch(browser: Browser, base: str) -> None:
 
 @pytest.fixture
 def second(opened: Opened) -> Iterator[Driver]:
-    page = opened.without_maths("book/digits.html")
+    page = opened.alone("book/digits.html", "network")
     yield Driver(page, page.locator(".cx-static[data-explorer=network]").first)
     assert opened.wrong == []
 

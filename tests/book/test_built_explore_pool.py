@@ -40,7 +40,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(POOL)
+    page = opened.alone(POOL, "pool")
     return Driver(page, page.locator(".cx-static[data-explorer=pool]").first)
 
 

@@ -22,7 +22,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(RELU)
+    page = opened.alone(RELU, "relu")
     return Driver(page, page.locator(".cx-static[data-explorer=relu]").first)
 
 

@@ -24,7 +24,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(SOFTMAX)
+    page = opened.alone(SOFTMAX, "softmax")
     return Driver(page, page.locator(".cx-static[data-explorer=softmax]").first)
 
 
@@ -281,7 +281,7 @@ def test_equal_scores_cost_log_k(driver: Driver) -> None:
 
 def test_touch_on_a_phone(browser: Browser, base: str) -> None:
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).goto(SOFTMAX)
+        page = Opened(context.new_page(), base).alone(SOFTMAX, "softmax")
         driver = Driver(page, page.locator(".cx-static[data-explorer=softmax]").first)
         cell = driver.root.locator("table[data-grid=z] td[data-at='2,0']")
         cell.tap()

@@ -48,7 +48,7 @@ def base(html: Path) -> str:
 
 @pytest.fixture
 def driver(opened: Opened) -> Driver:
-    page = opened.without_maths(PAGE)
+    page = opened.alone(PAGE, "transposed")
     return Driver(page, page.locator(".cx-static[data-explorer=transposed]").first)
 
 
@@ -229,9 +229,7 @@ def set_to(driver: Driver, explorer: Any, **settings: Any) -> dict[str, Any]:
     [((3, 2, 1, 0), 12), ((2, 3, 1, 2), 12), ((1, 2, 2, 1), 12), ((4, 1, 2, 0), 7)],
     ids=str,
 )
-def test_every_cell_by_keyboard(
-    driver: Driver, mode: str, setting: tuple[int, ...], stamps: int
-) -> None:
+def test_every_cell(driver: Driver, mode: str, setting: tuple[int, ...], stamps: int) -> None:
     explorer = still("transposed")
     driver.choose("mode", mode)
     settings = dict(zip(SLIDERS, setting, strict=True))

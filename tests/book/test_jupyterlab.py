@@ -16,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from browsing import ROOT, missing
-from exploring import KINDS, Driver, check_frame, shown, still
+from exploring import KINDS, Keyboard, check_frame, shown, still
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Page
 
@@ -112,13 +112,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def driver(kind: str, notebook: Page) -> Driver:
+def driver(kind: str, notebook: Page) -> Keyboard:
     cell = notebook.locator(".jp-CodeCell").nth(1 + KINDS.index(kind))
     cell.scroll_into_view_if_needed()
-    return Driver(notebook, cell.locator(".jp-Cell-outputArea"))
+    return Keyboard(notebook, cell.locator(".jp-Cell-outputArea"))
 
 
-def soon(driver: Driver, frame: dict[str, Any]) -> None:
+def soon(driver: Keyboard, frame: dict[str, Any]) -> None:
     """The kernel's answer takes a moment."""
     for wait in [50] * 100:
         try:
@@ -130,7 +130,7 @@ def soon(driver: Driver, frame: dict[str, Any]) -> None:
     check_frame(driver.read(), frame)
 
 
-def test_live_by_keyboard(kind: str, driver: Driver) -> None:
+def test_live_by_keyboard(kind: str, driver: Keyboard) -> None:
     explorer = still(kind)
     settings = dict(explorer.settings)
     soon(driver, explorer.frame(settings))
@@ -148,7 +148,7 @@ def test_live_by_keyboard(kind: str, driver: Driver) -> None:
 
 def test_a_typed_value_reaches_the_kernel(notebook: Page) -> None:
     cell = notebook.locator(".jp-CodeCell").nth(1 + KINDS.index("conv"))
-    driver = Driver(notebook, cell.locator(".jp-Cell-outputArea"))
+    driver = Keyboard(notebook, cell.locator(".jp-Cell-outputArea"))
     explorer = still("conv")
     settings = dict(explorer.settings)
     for control in explorer.controls:
@@ -164,7 +164,7 @@ def test_a_typed_value_reaches_the_kernel(notebook: Page) -> None:
 
 def test_a_plain_control_is_linked(notebook: Page) -> None:
     cells = notebook.locator(".jp-CodeCell")
-    explorer = Driver(notebook, cells.nth(1 + KINDS.index("conv")).locator(".jp-Cell-outputArea"))
+    explorer = Keyboard(notebook, cells.nth(1 + KINDS.index("conv")).locator(".jp-Cell-outputArea"))
     explorer.slide("padding", 0)
     handle = cells.last.locator(".noUi-handle")
     handle.scroll_into_view_if_needed()
