@@ -1,6 +1,7 @@
 """An explorer on a page: what it shows, and the keys that move it."""
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -100,26 +101,31 @@ class Driver:
         """The explorer itself, which need not be looked for again."""
         return self.root.element_handle()
 
+    def ask(self, script: str, given: Any = None) -> Any:
+        """What a script of the explorer answers, as text on its way: much quicker than as it is."""
+        text = f"(root, given) => JSON.stringify(({script})(root, JSON.parse(given)) ?? null)"
+        return json.loads(self.element.evaluate(text, json.dumps(given)))
+
     def read(self) -> dict[str, Any]:
-        return self.element.evaluate(READ)
+        return self.ask(READ)
 
     def views(self, states: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """What is shown in each state, each changed from the last, with the cell pointed at."""
-        return self.element.evaluate(VIEWS, list(states))
+        return self.ask(VIEWS, list(states))
 
     def get(self, name: str) -> Any:
         """A setting, or the frame, as the page has it."""
-        return self.element.evaluate("(root, name) => root.model.get(name)", name)
+        return self.ask("(root, name) => root.model.get(name)", name)
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
 
     def slide(self, name: str, value: float) -> None:
-        self.element.evaluate(SLIDE, [name, value])
+        self.ask(SLIDE, [name, value])
 
     def choose(self, name: str, value: str) -> None:
-        self.element.evaluate(CHOOSE, [name, value])
+        self.ask(CHOOSE, [name, value])
 
     def move(self, control: Control, value: Any) -> None:
         """Bring a slider or a choice to a value."""
@@ -130,7 +136,7 @@ class Driver:
 
     def point(self, *keys: str, grid: str = "") -> dict[str, Any]:
         """Go to the grid whose cells can be pointed at and press keys in it."""
-        return self.element.evaluate(POINT, [stop(grid), keys])
+        return self.ask(POINT, [stop(grid), keys])
 
     def type(self, grid: str, cell: tuple[int, int], text: str) -> None:
         """Type a number into a cell of a grid, by keyboard alone."""
@@ -209,7 +215,7 @@ def check_frame(seen: dict[str, Any], frame: dict[str, Any]) -> set[str]:
         assert name in frame, f"{name} is shown, but no table of this frame"
         wanted = np.vectorize(shown)(np.asarray(frame[name], dtype=float))
         # Where the frame has None, the page has a text, such as inf.
-        same = np.array_equal(np.ravel(table), wanted.ravel(), equal_nan=True)
+        same = np.array_equal(np.ravel(np.array(table, float)), wanted.ravel(), equal_nan=True)
         assert same, (name, table, wanted)
     return set(seen["grids"])
 

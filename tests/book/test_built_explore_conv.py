@@ -266,14 +266,14 @@ def test_numbers_that_come_while_typing_wait(driver: Driver) -> None:
     """In a live notebook the kernel's answer to an earlier move may be late."""
     driver.root.locator("table[data-grid=x] td[data-at='1,1']").focus()
     driver.page.keyboard.type("7")
-    driver.root.evaluate("(root) => { root.model.set('padding', 1); root.model.save_changes(); }")
+    driver.ask("(root) => { root.model.set('padding', 1); root.model.save_changes(); }")
     driver.page.keyboard.type("5")
     assert np.shape(driver.read()["grids"]["x"]) == SHAPE
     driver.press("Escape")
     assert np.shape(driver.read()["grids"]["x"]) == (7, 8)
     driver.root.locator("table[data-grid=x] td[data-at='1,1']").focus()
     driver.page.keyboard.type("7")
-    driver.root.evaluate("(root) => { root.model.set('padding', 0); root.model.save_changes(); }")
+    driver.ask("(root) => { root.model.set('padding', 0); root.model.save_changes(); }")
     driver.page.keyboard.type("5")
     driver.press("Enter")
     assert driver.read()["grids"]["x"][1][1] == 75

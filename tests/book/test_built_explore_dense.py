@@ -32,7 +32,7 @@ def driver(opened: Opened) -> Driver:
 def go(driver: Driver, sizes: tuple[int, int, int] | None = None, **settings: Any) -> None:
     """Bring the explorer to a setting through its model."""
     named = dict(zip(("examples", "inputs", "outputs"), sizes, strict=True)) if sizes else {}
-    driver.root.evaluate(FRAMES, [{**named, **settings}])
+    driver.ask(FRAMES, [{**named, **settings}])
 
 
 def key(*cell: int) -> str:
@@ -378,6 +378,6 @@ def test_arrays_that_became_too_small(own_page: Opened) -> None:
     first = Driver(own_page.page, own_page.page.locator(".cx-static").first)
     explorer = still("dense")
     for name, small in [("x", [[1, 2]]), ("b", [1, 2]), ("dz", [[1, 2, 3, 4]])]:
-        first.root.evaluate(FRAMES, [{**explorer.settings, name: small}])
+        first.ask(FRAMES, [{**explorer.settings, name: small}])
         check_frame(first.read(), explorer.frame({**explorer.settings, name: small}))
         assert first.read()["status"].startswith(f"{name} has shape (")

@@ -81,7 +81,7 @@ def least_of(errors: list[float | None]) -> int:
 
 def check_curves(driver: Driver, frame: dict[str, Any], m: int, n: int) -> None:
     """Hold lines, dots and rings to the errors."""
-    drawn = driver.root.evaluate(DRAWN)
+    drawn = driver.ask(DRAWN)
     for k, name in enumerate(NAMES):
         wanted = [[e, height(v)] for e, v in zip(EXPONENTS, column(frame, k), strict=True) if v]
         got = drawn["lines"][name]
@@ -180,7 +180,7 @@ def test_every_curve_and_a_nudge_on_each_arm(driver: Driver, function: str) -> N
                 "method": method,
                 "exponent": exponent,
             }
-            driver.root.evaluate(FRAMES, [settings])
+            driver.ask(FRAMES, [settings])
             frame = explorer.frame(settings)
             seen = driver.read()
             check_words(seen, frame, m, settings)
@@ -209,7 +209,7 @@ def test_what_the_curves_cannot_show_is_said(driver: Driver) -> None:
 
 
 def test_the_picture_is_told(driver: Driver) -> None:
-    words = driver.root.evaluate(DRAWN)["words"]
+    words = driver.ask(DRAWN)["words"]
     frame = still("gradcheck").frame(still("gradcheck").settings)
     errors = [v or 0 for v in column(frame, 1)]
     told = re.search(
@@ -231,7 +231,7 @@ def test_labels_stay_inside_and_apart(driver: Driver) -> None:
             FUNCTIONS, ("float64", "float32"), METHODS, (-1, -4.5, -9)
         )
     ]
-    clashes = driver.root.evaluate(
+    clashes = driver.ask(
         """(root, states) => states.flatMap((state) => {
             for (const [name, value] of Object.entries(state)) root.model.set(name, value);
             root.model.save_changes();

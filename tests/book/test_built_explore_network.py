@@ -66,7 +66,7 @@ def examples() -> Explorer:
 def put(driver: Driver, **settings: Any) -> dict[str, Any]:
     """Set the page's model; return the package's frame."""
     explorer = examples()
-    driver.root.evaluate(
+    driver.ask(
         """(root, settings) => {
             for (const [name, value] of Object.entries(settings)) root.model.set(name, value);
             root.model.save_changes();
@@ -77,7 +77,7 @@ def put(driver: Driver, **settings: Any) -> dict[str, Any]:
 
 
 def pictures(driver: Driver) -> dict[str, Any]:
-    return driver.root.evaluate(PICTURES)
+    return driver.ask(PICTURES)
 
 
 def maps_of(name: str) -> int:
@@ -337,7 +337,7 @@ def test_cells_of_every_layer(driver: Driver) -> None:
         frame = put(driver, layer=layer, snapshot=snapshot, digit=digit)
         H, columns = np.shape(frame[layer])
         cells = list(itertools.product(range(H), range(columns)))[:: 1 if H < 10 else 5]
-        shown = driver.root.evaluate(POINT, [list(cell) for cell in cells])
+        shown = driver.ask(POINT, [list(cell) for cell in cells])
         for cell, (seen, marks) in zip(cells, shown, strict=True):
             counts[layer].add(check_sum(seen, frame, layer, cell))
             check_words(seen, frame, layer, cell)
@@ -355,9 +355,7 @@ def test_of_several_largest_the_first_is_marked(driver: Driver) -> None:
     windows = np.array(frame["x2"]).reshape(4, 3, 12, 3).transpose(0, 2, 1, 3).reshape(4, 12, 9)
     ties = np.argwhere((windows == windows.max(axis=2, keepdims=True)).sum(axis=2) > 1)
     assert len(ties) > 3
-    for (r, c), (_, marks) in zip(
-        ties.tolist(), driver.root.evaluate(POINT, ties.tolist()), strict=True
-    ):
+    for (r, c), (_, marks) in zip(ties.tolist(), driver.ask(POINT, ties.tolist()), strict=True):
         check_marks(marks, marks_wanted(frame, "x3", (r, c)))
         assert np.count_nonzero(np.array(frame["dx2"])[3 * r : 3 * r + 3, 3 * c : 3 * c + 3]) == 1
 
@@ -376,7 +374,7 @@ def picture(driver: Driver, name: str) -> Locator:
 
 
 def pointed_at(driver: Driver, name: str) -> list[int]:
-    (mark,) = [at for css, at, _ in driver.root.evaluate(MARKS)[name] if css == "cx-at"]
+    (mark,) = [at for css, at, _ in driver.ask(MARKS)[name] if css == "cx-at"]
     return mark
 
 

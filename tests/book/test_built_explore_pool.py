@@ -292,7 +292,7 @@ def check(seen: dict[str, Any], frame: dict[str, Any], mode: str, cell: Place) -
 
 
 def seen_at(driver: Driver, cells: list[Place]) -> list[dict[str, Any]]:
-    seen: list[dict[str, Any]] = driver.root.evaluate(POINT, [list(cell) for cell in cells])
+    seen: list[dict[str, Any]] = driver.ask(POINT, [list(cell) for cell in cells])
     return seen
 
 
@@ -383,7 +383,7 @@ def test_typed_images_route_as_the_package_does(driver: Driver) -> None:
     explorer = still("pool")
     for k, s, p in [(2, 1, 0), (3, 1, 1), (3, 2, 0), (2, 2, 1)]:
         x = rng.integers(-1, 2, (5, 6))
-        driver.root.evaluate(
+        driver.ask(
             "(root, x) => { root.model.set('x', x); root.model.save_changes(); }", x.tolist()
         )
         settings = move(driver, kernel_size=k, stride=s, padding=p, mode="backward")

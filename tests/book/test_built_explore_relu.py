@@ -74,7 +74,7 @@ def check_words(seen: dict[str, Any], at: float, incoming: float, step: float) -
 def test_every_point_says_what_is_there(driver: Driver) -> None:
     for step, incoming in ((1, -1.5), (0.625, 2), (0.25, 0)):
         for at in np.arange(-3, 3.1, 0.25).tolist():
-            driver.root.evaluate(FRAMES, [{"at": at, "incoming": incoming, "step": step}])
+            driver.ask(FRAMES, [{"at": at, "incoming": incoming, "step": step}])
             check_words(driver.read(), at, incoming, step)
 
 
@@ -118,7 +118,7 @@ def test_the_pictures_say_and_draw_what_the_numbers_are(driver: Driver) -> None:
 def test_labels_stay_inside_and_apart(driver: Driver) -> None:
     """At every z and two nudges: no label leaves its picture or lies on another."""
     states = [{"at": float(at), "step": s} for s in (1, 0.25) for at in np.arange(-3, 3.1, 0.25)]
-    clashes = driver.root.evaluate(
+    clashes = driver.ask(
         """(root, states) => states.flatMap((state) => {
             for (const [name, value] of Object.entries(state)) root.model.set(name, value);
             root.model.save_changes();
@@ -182,7 +182,7 @@ def test_typed_rows(driver: Driver) -> None:
     driver.press("Escape")
 
     # No zero among the numbers, and none lies within the nudge.
-    driver.root.evaluate(FRAMES, [{"z": [-2, 2, 3, -4, 5], "at": 2}])
+    driver.ask(FRAMES, [{"z": [-2, 2, 3, -4, 5], "at": 2}])
     seen = driver.read()
     assert seen["status"].endswith("In the row, gates are open at 1, 2, 4.")
     assert OFF not in seen["legend"]

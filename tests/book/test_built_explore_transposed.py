@@ -234,12 +234,10 @@ def test_every_cell(driver: Driver, mode: str, setting: tuple[int, ...], stamps:
     driver.choose("mode", mode)
     settings = dict(zip(SLIDERS, setting, strict=True))
     frame = set_to(driver, explorer, **settings, stamps=stamps)
-    grid = POINTED[mode][0]
     rows, columns = np.shape(frame[OF[mode]])
-    driver.point("Control+Home", grid=grid)
-    for r, c in itertools.product(range(rows), range(columns)):
-        keys = [] if r == c == 0 else ["ArrowRight"] if c else ["ArrowDown", "Home"]
-        check_view(driver.point(*keys, grid=grid), frame, mode, (r, c))
+    cells = list(itertools.product(range(rows), range(columns)))
+    for cell, seen in zip(cells, driver.views({"cell": cell} for cell in cells), strict=True):
+        check_view(seen, frame, mode, cell)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -247,18 +245,19 @@ def test_the_ends_of_every_fifth_setting(driver: Driver, mode: str) -> None:
     explorer = still("transposed")
     driver.choose("mode", mode)
     shown_settings = 0
-    for values in list(itertools.product(range(1, 5), range(1, 4), range(3), range(3)))[::5]:
-        frame = set_to(driver, explorer, **dict(zip(SLIDERS, values, strict=True)))
+    everything = itertools.product(range(1, 5), range(1, 4), range(3), range(3))
+    for values in list(everything)[::5]:
+        settings = dict(zip(SLIDERS, values, strict=True))
+        frame = explorer.frame({**explorer.settings, **settings})
         if "problem" in frame:
-            check_frame(driver.read(), frame)
+            check_frame(driver.views([settings])[0], frame)
             continue
         shown_settings += 1
-        grid = POINTED[mode][0]
         rows, columns = np.shape(frame[OF[mode]])
-        seen = driver.point("Control+End", grid=grid)
-        check_view(seen, frame, mode, (rows - 1, columns - 1))
-        seen = driver.point("Control+Home", "ArrowRight", grid=grid)
-        check_view(seen, frame, mode, (0, min(1, columns - 1)))
+        cells = [(rows - 1, columns - 1), (0, min(1, columns - 1))]
+        states = [{**settings, "cell": cell} for cell in cells]
+        for cell, seen in zip(cells, driver.views(states), strict=True):
+            check_view(seen, frame, mode, cell)
     assert shown_settings > 10
 
 
@@ -378,7 +377,7 @@ def test_the_two_tables_are_compared_and_not_only_said_to_be_equal(driver: Drive
     """A nudge to one entry of the convolution's dx is seen, wherever the cell is."""
     driver.choose("mode", "gradient")
     assert driver.point("Control+Home")["status"].endswith("its dx and z are equal everywhere.")
-    driver.root.evaluate(
+    driver.ask(
         """({ model }) => {
             const { get } = model;
             const frame = structuredClone(get("frame"));
