@@ -88,8 +88,7 @@ def blocks(
     are gone with the next one.
     """
     N, C, (Ho, Wo), (kh, kw) = len(x), x.shape[3], window.out_size, window.kernel_size
-    row = max(Wo * kh * kw * C * x.itemsize, 1)  # bytes of the patches of one row of outputs
-    rows, images = max(1, min(CACHE // row, Ho)), max(1, min(CACHE // (row * Ho), N))
+    images, rows = block_size(N, Ho, Wo * kh * kw * C * x.itemsize)
     for n in range(0, N, images):
         scratch.reset()
         patches = window.patches(window.pad(x[n : n + images], empty=scratch.empty))
@@ -102,6 +101,12 @@ def blocks(
                 np.copyto(X, patches[:, i : i + rows])
             count = X.shape[0] * X.shape[1] * Wo
             yield (slice(n, n + images), slice(i, i + rows)), X.reshape(count, kh * kw * C)
+
+
+def block_size(N: int, Ho: int, nbytes: int) -> tuple[int, int]:
+    """How many images, and rows of outputs, of so many bytes a row, the cache has room for."""
+    fit = CACHE // max(nbytes, 1)
+    return max(1, min(fit // max(Ho, 1), N)), max(1, min(fit, Ho))
 
 
 def side_by_side(window: Window, channels: int, x: FloatArray | None = None) -> int:
@@ -122,7 +127,9 @@ def side_by_side(window: Window, channels: int, x: FloatArray | None = None) -> 
 
 def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
     """Kernels (kh, kw, C, K) as the matrix (kh*width*C, J*K) for J outputs side by side."""
-    (kh, _, C, K), width = w.shape, window.columns.joined(J).kernel
+    (kh, kw, C, K), width = w.shape, window.columns.joined(J).kernel
+    if J == 1:
+        return w.reshape(kh * kw * C, K)
     wide = np.zeros((kh, width, C, J, K), w.dtype)
     for j, places in enumerate(window.columns.places(J)):
         wide[:, places, :, j] = w
@@ -132,6 +139,8 @@ def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
 def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -> FloatArray:
     """The way back: a weight's gradient is the sum over its J copies."""
     kh, _, C, K = shape
+    if J == 1:
+        return wide.reshape(shape)
     copies = wide.reshape(kh, window.columns.joined(J).kernel, C, J, K)
     dw = np.zeros(shape, wide.dtype)
     for j, places in enumerate(window.columns.places(J)):

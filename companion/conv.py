@@ -6,12 +6,15 @@ patches that chapter ``im2col`` makes of the images, a few images at a time.
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import blocks, in_parts, lent_scratch, side_by_side, spread, unspread
+from .blocks import block_size, blocks, in_parts, lent_scratch, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -95,24 +98,26 @@ def conv2d(
 
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
     z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
-
-    def part(images: slice) -> None:
-        _correlate(x[images], w, b, window, out=z[images])  # conv-forward
-
-    in_parts(part, len(x), window.patch_bytes(x))
+    in_parts(_correlate(x, w, b, window, out=z), len(x), window.patch_bytes(x))  # conv-forward
     return z
 
 
 def _correlate(
     x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
-) -> None:
+) -> Callable[[slice], None]:
+    """What is to be done for some images of the batch; so are the three functions below."""
     J = side_by_side(window, w.shape[3], x)
-    W, bias = spread(w, window, J), np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
-    with lent_scratch() as scratch:
-        for block, X in blocks(x, window.joined(J), scratch):
-            z, product = out[block], scratch.empty((len(X), W.shape[1]), x.dtype)
-            np.matmul(X, W, out=product)  # (rows, kh*kw*C) @ (kh*kw*C, K)
-            np.add(product.reshape(z.shape), bias, out=z)
+    W, wide = spread(w, window, J), window.joined(J)
+    bias = np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
+
+    def part(images: slice) -> None:
+        with lent_scratch() as scratch:
+            for block, X in blocks(x[images], wide, scratch):
+                z, product = out[images][block], scratch.empty((len(X), W.shape[1]), x.dtype)
+                np.matmul(X, W, out=product)  # (rows, kh*kw*C) @ (kh*kw*C, K)
+                np.add(product.reshape(z.shape), bias, out=z)
+
+    return part
 
 
 @nan_is_an_answer
@@ -174,43 +179,95 @@ def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     dx = np.zeros(x.shape, x.dtype)
-
-    def part(images: slice) -> None:
-        _input_gradient(dz[images], w, window, out=dx[images])
-
-    in_parts(part, len(x), window.patch_bytes(x))
-    return dx, *_parameter_gradients(dz, x, w.shape, window)
+    return dx, *_gradients(dz, x, w, window, _input_gradient(dz, w, window, out=dx))
 
 
-def _parameter_gradients(
-    dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
+def _gradients(
+    dz: FloatArray,
+    x: FloatArray,
+    w: FloatArray,
+    window: Window,
+    also: Sequence[Callable[[slice], None]] = (),
 ) -> tuple[FloatArray, FloatArray]:
-    def part(images: slice) -> FloatArray:
-        return _weight_gradient(dz[images], x[images], shape, window)
+    """Gradients of the parameters; what else is to be done for some images is done with them."""
+    N, K = len(dz), dz.shape[3]
+    J = side_by_side(window, K)
+    to_weights = _weight_gradient(dz, x, window, J)
 
-    parts = in_parts(part, len(x), window.patch_bytes(x))
-    N, Ho, Wo, K = dz.shape
-    return sum(parts, np.zeros(shape, x.dtype)), column_sums(dz.reshape(N * Ho * Wo, K))  # conv-db
+    def part(images: slice) -> tuple[FloatArray, FloatArray]:
+        for work in also:
+            work(images)
+        D = dz[images]
+        return to_weights(images), column_sums(D.reshape(math.prod(D.shape[:3]), K))  # conv-db
+
+    parts = in_parts(part, N, window.patch_bytes(x) * (1 + len(also)))
+    dW, db = (functools.reduce(np.add, each) for each in zip(*parts, strict=True))
+    return unspread(dW, window, w.shape, J), db
 
 
 def _weight_gradient(
-    dz: FloatArray, x: FloatArray, shape: tuple[int, ...], window: Window
-) -> FloatArray:
-    (N, Ho, Wo, K), J = dz.shape, side_by_side(window, dz.shape[3])
-    dW, dz = spread(np.zeros(shape, x.dtype), window, J), dz.reshape(N, Ho, Wo // J, J * K)
-    with lent_scratch() as scratch:
-        for block, X in blocks(x, window.joined(J), scratch):
-            product = scratch.empty(dW.shape, dW.dtype)
-            np.matmul(X.T, dz[block].reshape(len(X), J * K), out=product)  # conv-dw:
-            dW += product  # (kh*kw*C, rows) @ (rows, K)
-    return unspread(dW, window, shape, J)
+    dz: FloatArray, x: FloatArray, window: Window, J: int
+) -> Callable[[slice], FloatArray]:
+    (N, Ho, Wo, K), wide = dz.shape, window.joined(J)
+    dz = dz.reshape(N, Ho, Wo // J, J * K)
+    (kh, kw), C = wide.kernel_size, x.shape[3]
+
+    def part(images: slice) -> FloatArray:
+        dW = np.zeros((kh * kw * C, J * K), x.dtype)
+        with lent_scratch() as scratch:
+            for block, X in blocks(x[images], wide, scratch):
+                product = scratch.empty(dW.shape, dW.dtype)
+                D = dz[images][block].reshape(len(X), J * K)
+                np.matmul(X.T, D, out=product)  # conv-dw: (kh*kw*C, rows) @ (rows, K)
+                dW += product
+        return dW
+
+    return part
 
 
-def _input_gradient(dz: FloatArray, w: FloatArray, window: Window, out: FloatArray) -> None:
-    no_bias = np.zeros(w.shape[2], w.dtype)
-    for pixels, entries, back in window.back():  # conv-dx, for the pixels that met these entries
-        rotated = w[entries][::-1, ::-1].swapaxes(2, 3)  # (kh, kw, K, C)
-        _correlate(dz, rotated, no_bias, back, out=out[pixels])
+def _input_gradient(
+    dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
+) -> list[Callable[[slice], None]]:
+    """By patches of dz or, where they would hold many times what dx does, by those of dx."""
+    kh, kw, C, K = w.shape
+    if K > 4 * C and kh * kw > 1:
+        return [_scatter(dz, w, window, out)]
+    no_bias = np.zeros(C, w.dtype)
+    return [
+        _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), no_bias, back, out=out[pixels])
+        for pixels, entries, back in window.back()  # conv-dx, for the pixels that met these entries
+    ]
+
+
+def _scatter(
+    dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
+) -> Callable[[slice], None]:
+    kh, kw, C, K = w.shape
+    Ho, Wo = window.out_size
+    W = w.reshape(kh * kw * C, K)
+
+    def part(images: slice) -> None:
+        D, dx = dz[images], out[images]
+        count, rows = block_size(len(D), Ho, Wo * W.shape[0] * W.itemsize)
+        with lent_scratch() as scratch:
+            for n in range(0, len(D), count):
+                scratch.reset()
+                these = D[n : n + count]
+                N = len(these)
+                padded = scratch.zeros((C * N, window.rows.padded, window.columns.padded), w.dtype)
+                for i in range(0, Ho, rows):
+                    block = these[:, i : i + rows]
+                    n_rows = block.shape[1]
+                    dX = scratch.empty((len(W), N * n_rows * Wo), w.dtype)
+                    np.matmul(W, block.reshape(N * n_rows * Wo, K).T, out=dX)
+                    felt = dX.reshape(kh, kw, C * N, n_rows, Wo)
+                    for u, v, tap in window.taps():
+                        padded[tap][:, i : i + rows] += felt[u, v]  # im2col-back
+                    scratch.reset(1)
+                kept = window.crop(padded).reshape(C, N, *out.shape[1:3])
+                dx[n : n + count] = kept.transpose(1, 2, 3, 0)
+
+    return part
 
 
 class Conv2D(Layer):
@@ -288,7 +345,7 @@ class Conv2D(Layer):
         x = self._recall()
         (w,) = self._params_like(x, "w")
         dz, x, w, window = _backward_door(dz, x, w, **self._settings())
-        dw, db = _parameter_gradients(dz, x, w.shape, window)
+        dw, db = _gradients(dz, x, w, window)
         self.grads = {"w": dw, "b": db}
 
     def _settings(self) -> Settings:

@@ -10,8 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,8 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _AXES: tuple[Literal["rows"], Literal["columns"]] = ("rows", "columns")
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis of a sliding window: where each kernel entry meets the padded input."""
 
     size: int
@@ -107,8 +105,7 @@ class Axis:
                 yield slice(start, None, self.stride), entries, axis
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A kernel sliding over the rows and columns of a batch of images ``(N, H, W, C)``."""
 
     rows: Axis
