@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import in_parts
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -57,7 +58,14 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
     x, w = _door(x, w)
     b = as_vector("b", np.zeros(w.shape[1], w.dtype) if b is None else b, w.shape[1], "column of w")
     x, w, b = one_dtype(x, w, b)
-    return x @ w + b  # dense-forward: (N, I) @ (I, O) + (O,) -> (N, O)
+    z = np.empty((len(x), w.shape[1]), x.dtype)
+
+    def part(examples: slice) -> None:
+        np.matmul(x[examples], w, out=z[examples])  # dense-forward: (N, I) @ (I, O) -> (N, O)
+        z[examples] += b
+
+    in_parts(part, len(x), x.nbytes + w.nbytes + z.nbytes)
+    return z
 
 
 @nan_is_an_answer
@@ -105,10 +113,18 @@ def dense_backward(
     x, w = _door(x, w)
     dz = as_gradient("dz", dz, (len(x), w.shape[1]), "dense's output for this x and w")
     dz, x, w = one_dtype(dz, x, w)
-    dx = dz @ w.T  # dense-dx: (N, O) @ (O, I) -> (N, I)
-    dw = x.T @ dz  # dense-dw: (I, N) @ (N, O) -> (I, O)
-    db = column_sums(dz)  # dense-db: (N, O) -> (O,)
-    return dx, dw, db
+    dx, dw = np.empty(x.shape, x.dtype), np.empty(w.shape, w.dtype)
+
+    def to_inputs(examples: slice) -> None:
+        np.matmul(dz[examples], w.T, out=dx[examples])  # dense-dx: (N, O) @ (O, I) -> (N, I)
+
+    def to_weights(inputs: slice) -> None:
+        np.matmul(x[:, inputs].T, dz, out=dw[inputs])  # dense-dw: (I, N) @ (N, O) -> (I, O)
+
+    nbytes = x.nbytes + w.nbytes + dz.nbytes
+    in_parts(to_inputs, x.shape[0], nbytes)
+    in_parts(to_weights, x.shape[1], nbytes)
+    return dx, dw, column_sums(dz)  # dense-db: (N, O) -> (O,)
 
 
 class Dense(Layer):

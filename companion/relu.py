@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import Scratch, in_blocks
 from .network import Layer
 from .shapes import FloatArray, as_float, as_gradient, one_dtype, where_true
 
@@ -41,7 +42,15 @@ def relu(z: ArrayLike) -> FloatArray:
     array([0., 0., 3.])
     """
     z = as_float("z", z)
-    return np.asarray(np.maximum(z, z.dtype.type(0)))  # relu-forward
+    a = np.empty(z.shape, z.dtype)
+    before, after = np.ravel(z), a.reshape(-1)
+
+    def part(entries: slice, scratch: Scratch) -> None:
+        zeros = scratch.zeros(before[entries].shape, z.dtype)  # with a single 0 it is not SIMD
+        np.maximum(before[entries], zeros, out=after[entries])  # relu-forward
+
+    in_blocks(part, before)
+    return a
 
 
 def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
@@ -75,7 +84,16 @@ def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z)
     da, z = one_dtype(as_gradient("da", da, z.shape, "z"), z)
-    return where_true(z > 0, da)  # relu-backward: relu-elementwise, slope 1 or 0
+    dz = np.empty(z.shape, z.dtype)
+    before, coming, going = np.ravel(z), np.ravel(da), dz.reshape(-1)
+
+    def part(entries: slice, scratch: Scratch) -> None:
+        slope = scratch.empty(before[entries].shape, bool)  # relu-elementwise: 1 or 0
+        np.greater(before[entries], 0, out=slope)
+        where_true(slope, coming[entries], out=going[entries])  # relu-backward
+
+    in_blocks(part, before)
+    return dz
 
 
 class ReLU(Layer):
