@@ -228,14 +228,17 @@ def _weight_gradient(
 def _input_gradient(
     dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
 ) -> list[Callable[[slice], None]]:
-    """By patches of dz or, where they would hold many times what dx does, by those of dx."""
+    """By patches of dz, or by those of dx where that moves fewer numbers."""
     kh, kw, C, K = w.shape
-    if K > 4 * C and kh * kw > 1:
+    back = list(window.back())
+    wide = (each.joined(side_by_side(each, C)) for _, _, each in back)
+    gathered, scattered = sum(each.patch_size(K) for each in wide), window.patch_size(C)
+    if gathered > 2 * scattered and kh * kw > 1:  # to add takes twice as long as to copy
         return [_scatter(dz, w, window, out)]
     no_bias = np.zeros(C, w.dtype)
     return [
-        _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), no_bias, back, out=out[pixels])
-        for pixels, entries, back in window.back()  # conv-dx, for the pixels that met these entries
+        _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), no_bias, each, out=out[pixels])
+        for pixels, entries, each in back  # conv-dx, for the pixels that met these entries
     ]
 
 

@@ -187,8 +187,11 @@ class Window(NamedTuple):
 
     def patch_bytes(self, x: FloatArray) -> int:
         """Bytes of the patches of all images ``x``."""
-        (N, _, _, C), (kh, kw), (Ho, Wo) = x.shape, self.kernel_size, self.out_size
-        return int(N * Ho * Wo * kh * kw * C * x.itemsize)
+        return len(x) * self.patch_size(x.shape[3]) * x.itemsize
+
+    def patch_size(self, channels: int) -> int:
+        """How many numbers the patches of one image hold."""
+        return math.prod(self.out_size) * math.prod(self.kernel_size) * channels
 
     def joined(self, J: int) -> Window:
         """Windows that each hold what J outputs side by side read."""

@@ -14,12 +14,14 @@ from companion import (
     avg_pool2d,
     avg_pool2d_backward,
     blocks,
+    conv,
     conv2d,
     conv2d_backward,
     max_pool2d,
     max_pool2d_backward,
     relu,
     relu_backward,
+    taps,
 )
 from companion.shapes import Axis, Window, where_true
 
@@ -29,6 +31,35 @@ CASES = [seeded_geometry(seed) for seed in range(60)]
 def all_of(case):
     x, w, b, dz = case.arrays()
     return conv2d(x, w, b, **case.settings), *conv2d_backward(dz, x, w, **case.settings)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("cache", [1, 1 << 9, 1 << 30])
+def test_gathered_and_scattered_gradients_are_those_of_the_taps(case, cache, monkeypatch):
+    monkeypatch.setattr(blocks, "CACHE", cache)
+    x, w, _, dz = case.arrays()
+    window = Window.over(x.shape[1:3], w.shape[:2], **case.settings)
+    dx, _, _ = taps.backward(dz, x, w, window)
+    scattered, gathered = np.full_like(x, np.nan), np.zeros_like(x)
+    conv._scatter(dz, w, window, out=scattered)(slice(None))
+    for pixels, entries, back in window.back():
+        rotated, no_bias = w[entries][::-1, ::-1].swapaxes(2, 3), np.zeros(len(w[0, 0]))
+        conv._correlate(dz, rotated, no_bias, back, out=gathered[pixels])(slice(None))
+    np.testing.assert_allclose(scattered, dx, atol=1e-12)
+    np.testing.assert_allclose(gathered, dx, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernels", "way"), [(1, 8, "_scatter"), (8, 16, "_correlate")]
+)
+def test_few_channels_are_scattered(channels, kernels, way, monkeypatch):
+    called = []
+    for name in ("_scatter", "_correlate"):
+        monkeypatch.setattr(conv, name, lambda *_, name=name, **__: called.append(name))
+    window = Window.over((14, 14), (5, 5), padding=2)
+    dz, w = np.zeros((2, 14, 14, kernels)), np.zeros((5, 5, channels, kernels))
+    conv._input_gradient(dz, w, window, out=np.zeros((2, 14, 14, channels)))
+    assert called == [way]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
