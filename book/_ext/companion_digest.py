@@ -19,6 +19,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 
 def digest(root: Path) -> str:
@@ -56,6 +57,11 @@ def fill_cache(app: Sphinx) -> None:
         executor.run_and_cache(timeout=app.config.nb_execution_timeout)
 
 
+def write_on_all_cores(app: Sphinx, env: BuildEnvironment) -> None:
+    """Write several pages at a time. To read them so, not all extensions are made for it."""
+    app.parallel = os.cpu_count() or 1
+
+
 def size(path: Path) -> int:
     """Bytes of a file."""
     return path.stat().st_size
@@ -65,4 +71,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("config-inited", name_cache)
     app.connect("builder-inited", fill_cache)
+    app.connect("env-check-consistency", write_on_all_cores)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
