@@ -115,10 +115,8 @@ def test_every_entry(driver: Driver, mode: str, sizes: tuple[int, int, int]) -> 
     go(driver, sizes)
     driver.choose("mode", mode)
     rows, columns = {"z": (N, O), "dw": (I, O), "db": (1, O), "dx": (N, I)}[mode]
-    driver.point("Control+Home", grid=mode)
-    for r, c in itertools.product(range(rows), range(columns)):
-        keys = [] if r == c == 0 else ["ArrowRight"] if c else ["ArrowDown", "Home"]
-        seen = driver.point(*keys, grid=mode)
+    cells = list(itertools.product(range(rows), range(columns)))
+    for (r, c), seen in zip(cells, driver.views({"cell": cell} for cell in cells), strict=True):
         assert seen["marks"][mode]["at"] == [key(r, c)]
         beside = {"dw": "w", "db": "b", "dx": "x"}.get(mode)
         if beside:
@@ -229,9 +227,8 @@ def test_the_shape_puzzle(driver: Driver, sizes: tuple[int, int, int], target: s
     names = driver.root.locator(f"[data-grid={target}_products] tbody th").all_inner_texts()
     fitting = 0
     said = []
-    driver.point("Control+Home", grid=f"{target}_products")
-    for row, (a, b) in enumerate(products):
-        seen = driver.point(*["ArrowDown"] * (row > 0), grid=f"{target}_products")
+    views = driver.views({"cell": [row, 0]} for row in range(len(products)))
+    for row, ((a, b), seen) in enumerate(zip(products, views, strict=True)):
         (p, q), (r, s) = shapes[a], shapes[b]
         name = f"{a} @ {b}"
         assert seen["grids"][f"{target}_products"][row] == [p, q, r, s]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import Opened
-from exploring import FRAMES, Driver, still
+from exploring import Driver, still
 
 GRADCHECK = "book/gradcheck.html"
 EXPONENTS = np.arange(-13, -0.9, 0.5)
@@ -180,9 +180,8 @@ def test_every_curve_and_a_nudge_on_each_arm(driver: Driver, function: str) -> N
                 "method": method,
                 "exponent": exponent,
             }
-            driver.ask(FRAMES, [settings])
+            (seen,) = driver.views([settings])
             frame = explorer.frame(settings)
-            seen = driver.read()
             check_words(seen, frame, m, settings)
             check_digits(seen, frame)
             kinds.add(type(column(frame, m)[frame["n"]]))

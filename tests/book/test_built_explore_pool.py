@@ -297,14 +297,15 @@ def seen_at(driver: Driver, cells: list[Place]) -> list[dict[str, Any]]:
 
 
 def move(driver: Driver, **state: Any) -> dict[str, Any]:
-    """Change settings by keyboard; return all of them."""
+    """Change settings; return all of them."""
     for name, value in state.items():
         if isinstance(value, str):
             driver.choose(name, value)
         else:
             driver.slide(name, value)
     names = ("x", "dy", *NAMES, "pooling", "mode")
-    return {name: driver.get(name) for name in names}
+    values = driver.ask("(root, names) => names.map((name) => root.model.get(name))", names)
+    return dict(zip(names, values, strict=True))
 
 
 @pytest.mark.parametrize("mode", ["forward", "backward", "route"])
