@@ -17,8 +17,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded
 import numpy as np
 
 from companion import conv2d, conv2d_backward
-from companion.blocks import CACHE
-from companion.conv import _input_gradient
+from companion.blocks import CACHE, side_by_side, unspread
+from companion.conv import _input_gradient, _scatter, _weight_gradient
 from companion.shapes import Window
 
 RNG = np.random.default_rng(0)
@@ -83,19 +83,36 @@ def after(y: list[Any]) -> list[Any]:
     return [y[0] + y[1] + y[2], y[1] - y[2] - y[3]]
 
 
-def scatter(dz: Any, w: Any) -> Any:
-    """Spread dz over the patches and add them back, a few images at a time."""
-    N, H, W, K = dz.shape
-    C = w.shape[2]
-    dx = np.empty((N, H, W, C), dz.dtype)
-    for some in in_blocks(dx):
-        dX = (dz[some].reshape(-1, K) @ w.reshape(9 * C, K).T).reshape(-1, H, W, 3, 3, C)
-        padded = np.zeros((len(dX), H + 2, W + 2, C), dz.dtype)
+def weights_by_taps(dz: Any, x: Any) -> Any:
+    """Weight gradient without patches: what a tap meets is all of the padded images, shifted."""
+    (_, H, W, K), C = dz.shape, x.shape[3]
+    window, dw = Window.over((H, W), (3, 3), padding=1), np.zeros((3, 3, C, K), x.dtype)
+    for some in in_blocks(x):
+        padded = window.pad(x[some])  # (n, H + 2, W + 2, C)
+        wide = np.zeros((*padded.shape[:3], K), x.dtype)  # dz where a window begins, else 0
+        wide[:, :H, :W] = dz[some]
+        last = 2 * (W + 2) + 2
+        met, D = padded.reshape(-1, C), wide.reshape(-1, K)[:-last]
         for u in range(3):
             for v in range(3):
-                padded[:, u : u + H, v : v + W] += dX[:, :, :, u, v]
-        dx[some] = padded[:, 1:-1, 1:-1]
+                shift = u * (W + 2) + v
+                dw[u, v] += met[shift : shift + len(D)].T @ D
+    return dw
+
+
+def scatter(dz: Any, w: Any) -> Any:
+    """What the package does for dx where there are few channels."""
+    dx = np.empty((*dz.shape[:3], w.shape[2]), dz.dtype)
+    _scatter(dz, w, Window.over(dz.shape[1:3], (3, 3), padding=1), out=dx)(slice(None))
     return dx
+
+
+def weights(dz: Any, x: Any) -> Any:
+    """What the package does for dw."""
+    window = Window.over(dz.shape[1:3], (3, 3), padding=1)
+    J = side_by_side(window, dz.shape[3])
+    dW = _weight_gradient(dz, x, window, J)(slice(None))
+    return unspread(dW, window, (3, 3, x.shape[3], dz.shape[3]), J)
 
 
 def gather(dz: Any, w: Any) -> Any:
@@ -124,16 +141,21 @@ def main() -> None:
         x = RNG.standard_normal((N, H, W, C), dtype=np.float32)
         w = RNG.standard_normal((3, 3, C, K), dtype=np.float32) / np.sqrt(9 * C, dtype=np.float32)
         dz = RNG.standard_normal((N, H, W, K), dtype=np.float32)
-        z, (dx, _, _) = conv2d(x, w, padding=1), conv2d_backward(dz, x, w, padding=1)
+        z, (dx, dw, _) = conv2d(x, w, padding=1), conv2d_backward(dz, x, w, padding=1)
         for way in (row_products, winograd):
             np.testing.assert_allclose(way(x, w), z, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(scatter(dz, w), dx, rtol=1e-3, atol=1e-3)
+        for back in (gather, scatter):
+            np.testing.assert_allclose(back(dz, w), dx, rtol=1e-3, atol=1e-3)
+        for to_weights in (weights, weights_by_taps):
+            np.testing.assert_allclose(to_weights(dz, x), dw, rtol=1e-2, atol=1e-1)
         calls: dict[str, Callable[[], Any]] = {
             "package, z": partial(conv2d, x, w, padding=1),
             "rows of the kernel": partial(row_products, x, w),
             "Winograd": partial(winograd, x, w),
             "package, dx": partial(gather, dz, w),
             "scatter in blocks": partial(scatter, dz, w),
+            "package, dw": partial(weights, dz, x),
+            "taps, no patches": partial(weights_by_taps, dz, x),
         }
         print(f"{N} images of {H}x{W}x{C}, {K} kernels")
         for name, took in race(calls).items():
