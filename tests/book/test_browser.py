@@ -45,13 +45,20 @@ COLOURED_MATHS = """() => [...document.querySelectorAll("mjx-container")].filter
 }).length"""
 FLATTEN_MATHS = """() => document.querySelectorAll("mjx-container").forEach((maths) =>
     maths.replaceChildren(maths.textContent || "x"))"""
+# The words of programs, each in an element of its own, matter for their colours alone.
+FLATTEN_CODE = """() => {
+    window.words = [...document.querySelectorAll("div.highlight pre")]
+        .map((pre) => [pre, [...pre.childNodes]]);
+    for (const [pre] of words) pre.replaceChildren(pre.textContent);
+}"""
+UNFLATTEN_CODE = "() => { for (const [pre, nodes] of words) pre.replaceChildren(...nodes); }"
 # Texts in the same elements of the same classes have the same colours: one of them is left.
 ONE_OF_EACH = """() => {
     const path = (e) => e === document.body ? "" :
         `${path(e.parentElement)}>${e.localName}.${e.className}.${e.getAttribute("style") ?? ""}`;
     const all = [...document.querySelectorAll("body *:not(svg *)")].map((e) => [e, path(e)]);
     const seen = new Set();
-    for (const [e, key] of all) {
+    for (const [e, key] of all.reverse()) {  // what is within, first
         if (!e.childElementCount && seen.has(key)) e.remove();
         else if ([...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
             seen.add(key);
@@ -91,9 +98,11 @@ def test_page_is_quiet_and_fits_and_is_accessible(opened: Opened, name: str) -> 
     resize(PHONE)
     assert overflowing(page) == []
     page.evaluate(FLATTEN_MATHS)  # most of a page's elements, and no text but symbols
+    page.evaluate(FLATTEN_CODE)
     check(STRUCTURE)
     resize(DESKTOP)
     check(STRUCTURE, {"exclude": ["article"]})  # where it is wide, the frame is another
+    page.evaluate(UNFLATTEN_CODE)
     page.evaluate(ONE_OF_EACH)
     check_colours()
     page.set_viewport_size(PHONE)
