@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from exploring import still
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
@@ -50,3 +51,21 @@ def test_every_drawn_picture_has_alternative_text(path: Path) -> None:
 def test_every_markdown_picture_has_alternative_text(path: Path) -> None:
     sources = "\n".join(cell.source for cell in cells(path, "markdown"))
     assert re.findall(r"!\[\s*\]\([^)]*\)", sources) == []
+
+
+# What nbval does not compare in an explorer: its style and its script.
+FRONT_END = re.compile(r"<style>.*?</style>|<script type=\"module\">.*?</script>", re.DOTALL)
+
+
+def test_explorers_hold_the_present_front_end(path: Path) -> None:
+    pages = [
+        "".join(o.data.get("text/html", ""))
+        for c in cells(path, "code")
+        for o in c.outputs
+        if "data" in o
+    ]
+    for page in pages:
+        for kind in re.findall(r'<div class="cx-static" data-explorer="(\w+)">', page):
+            explorer = still(kind)
+            present = FRONT_END.findall(explorer.html(explorer.settings))
+            assert FRONT_END.findall(page) == present, "run book/run_notebooks.py"
