@@ -129,7 +129,7 @@ def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
     """Kernels (kh, kw, C, K) as the matrix (kh*width*C, J*K) for J outputs side by side."""
     (kh, kw, C, K), width = w.shape, window.columns.joined(J).kernel
     if J == 1:
-        return w.reshape(kh * kw * C, K)
+        return np.ascontiguousarray(w.reshape(kh * kw * C, K))  # else it might be read backwards
     wide = np.zeros((kh, width, C, J, K), w.dtype)
     for j, places in enumerate(window.columns.places(J)):
         wide[:, places, :, j] = w

@@ -105,7 +105,7 @@ def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> Flo
 def _correlate(
     x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
-    """What is to be done for some images of the batch; so are the three functions below."""
+    """Return the work to be done for some images of the batch, as the functions below do."""
     J = side_by_side(window, w.shape[3], x)
     W, wide = spread(w, window, J), window.joined(J)
     bias = np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
@@ -247,7 +247,7 @@ def _scatter(
 ) -> Callable[[slice], None]:
     kh, kw, C, K = w.shape
     Ho, Wo = window.out_size
-    W = w.reshape(kh * kw * C, K)
+    W = spread(w, window, 1)
 
     def part(images: slice) -> None:
         D, dx = dz[images], out[images]

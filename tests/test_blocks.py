@@ -49,6 +49,19 @@ def test_gathered_and_scattered_gradients_are_those_of_the_taps(case, cache, mon
     np.testing.assert_allclose(gathered, dx, atol=1e-12)
 
 
+@pytest.mark.parametrize(("C", "K"), [(1, 1), (3, 1), (1, 3), (2, 3)])
+def test_kernels_are_read_forwards_however_they_lie_in_memory(C, K):
+    """Backwards would be another, slower product, and other last digits."""
+    window = Window.over((7, 7), (3, 2))
+    w = np.random.default_rng(0).normal(size=(3, 2, C, K))
+    backwards = w[::-1, ::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1, ::-1]
+    for J in (1, 2):
+        assert blocks.spread(backwards, window, J).flags.c_contiguous
+        np.testing.assert_array_equal(
+            blocks.spread(backwards, window, J), blocks.spread(w, window, J)
+        )
+
+
 @pytest.mark.parametrize(
     ("channels", "kernels", "way"), [(1, 8, "_scatter"), (8, 16, "_correlate")]
 )
