@@ -46,7 +46,7 @@ def relu(z: ArrayLike) -> FloatArray:
     before, after = np.ravel(z), a.reshape(-1)
 
     def part(entries: slice, scratch: Scratch) -> None:
-        zeros = scratch.zeros(before[entries].shape, z.dtype)  # with a single 0 it is not SIMD
+        zeros = scratch.zeros(before[entries].shape, z.dtype)  # a single 0 would be slower
         np.maximum(before[entries], zeros, out=after[entries])  # relu-forward
 
     in_blocks(part, before)
