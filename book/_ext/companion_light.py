@@ -1,0 +1,70 @@
+"""Leave out of the site what its readers would wait for and never see.
+
+The theme's icon fonts hold some 2,000 icons. Here they are cut to those that pages, styles and
+scripts name. Pictures are fetched when the reader comes near them, and hold their place until then.
+"""
+
+import re
+from pathlib import Path
+
+import imagesize
+from fontTools import subset
+from sphinx.application import Sphinx
+
+# The same icon has several names: .fa-times:before,.fa-xmark:before{content:"\f00d"}
+ICON = re.compile(r'((?:\.fa-[\w-]+:+before,?)+)\{content:"\\([0-9a-f]+)')
+PICTURE = re.compile(r'<img (?P<rest>[^>]*\bsrc="[^"]*_images/(?P<name>[^"/]+)")')
+NAME = re.compile(r"\bfa-[\w-]+")
+CHARACTER = re.compile(r'"\\([ef][0-9a-f]{3})"')  # Font Awesome's are U+E000 to U+F8FF
+
+
+def fetch_pictures_late(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object
+) -> None:
+    """Ask browsers for a picture when its place comes near, and tell them how large that is."""
+    source = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
+
+    def late(found: re.Match[str]) -> str:
+        width, height = imagesize.get(source[found["name"]])
+        return f'<img loading="lazy" width="{width}" height="{height}" {found["rest"]}'
+
+    context["body"] = PICTURE.sub(late, context.get("body", ""))
+
+
+def icons(site: Path) -> set[int]:
+    """Return the characters of the icons that pages, scripts and styles name."""
+    texts = [path.read_text("utf-8") for end in ("html", "js") for path in site.rglob(f"*.{end}")]
+    named = {name for text in texts for name in NAME.findall(text)}
+    styles = "".join(path.read_text("utf-8") for path in site.rglob("*.css"))
+    used = {code for names, code in ICON.findall(styles) if named.intersection(NAME.findall(names))}
+    used.update(CHARACTER.findall(ICON.sub("", styles)))
+    return {int(code, 16) for code in used}
+
+
+def cut(path: Path, characters: set[int]) -> None:
+    """Leave of a font what these characters need."""
+    options = subset.Options(flavor=path.suffix[1:].replace("ttf", "") or None)
+    font = subset.load_font(path, options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(unicodes=characters)
+    cutter.subset(font)
+    subset.save_font(font, path, options)
+
+
+def lighten(app: Sphinx, exception: Exception | None) -> None:
+    """Drop Font Awesome's script, which no page asks for, and cut its fonts."""
+    if exception or app.builder.name != "html":
+        return
+    static = Path(app.outdir, "_static")
+    for script in static.glob("scripts/fontawesome.js*"):
+        script.unlink()
+    used = icons(Path(app.outdir))
+    for font in static.glob("vendor/fontawesome/webfonts/*"):
+        cut(font, used)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("html-page-context", fetch_pictures_late)
+    app.connect("build-finished", lighten)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
