@@ -1,7 +1,6 @@
 """Plots: what was given can be read back from the Axes, and nothing else is touched."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,8 +29,7 @@ from companion import plots  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-BOOK = Path(__file__).resolve().parents[1] / "book" / "book.mplstyle"
-STYLES = {"default": "default", "the book's": BOOK, "dark": "dark_background"}
+STYLES = {"default": "default", "the book's": "companion.book", "dark": "dark_background"}
 
 _rng = np.random.default_rng(0)
 X = _rng.random((7, 5, 6, 1))  # H != W

@@ -24,9 +24,9 @@ from sphinx.environment import BuildEnvironment
 
 
 def digest(root: Path) -> str:
-    """Return a name for what notebooks run on: the package, the figures' style, Python, NumPy."""
+    """Return a name for what notebooks run on: the package, Python, NumPy."""
     state = hashlib.sha256(f"{sys.version} {version('numpy')}".encode())
-    for path in sorted([*root.glob("companion/**/*"), *root.glob("book/*.mplstyle")]):
+    for path in sorted(root.glob("companion/**/*")):
         if path.is_file() and "__pycache__" not in path.parts:
             state.update(path.relative_to(root).as_posix().encode() + b"\0")
             state.update(hashlib.sha256(path.read_bytes()).digest())

@@ -13,6 +13,13 @@ from exploring import still
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+# The first code cell of every notebook, for where it is opened alone; the pages do not show it.
+GET_PACKAGE = """\
+# Where the package is not installed yet, as in Colab and JupyterLite
+from importlib.util import find_spec
+
+if find_spec("companion") is None:
+    %pip install -q "convnet-companion[book,plots,widgets]\""""
 
 
 def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
@@ -26,6 +33,13 @@ def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
 def test_every_cell_was_run_once_and_in_order(path: Path) -> None:
     counts = [cell.execution_count for cell in cells(path, "code")]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_the_first_cell_gets_the_package(path: Path) -> None:
+    first = cells(path, "code")[0]
+    assert first.source == GET_PACKAGE
+    assert first.metadata.tags == ["remove-cell"]
+    assert first.outputs == []
 
 
 def test_no_output_is_an_error(path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Links to where a notebook runs elsewhere: right where they lead somewhere, absent elsewhere."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+from browsing import ROOT
+from bs4 import BeautifulSoup
+from jupyter_book.config import yaml_to_sphinx
+from nbformat.v4 import new_markdown_cell, new_notebook
+from sphinx.errors import ConfigError
+from sphinx_book_theme.header_buttons import update_context_with_repository_info
+from sphinx_book_theme.header_buttons.launch import add_launch_buttons
+
+spec = importlib.util.spec_from_file_location(
+    "companion_launch", ROOT / "book" / "_ext" / "companion_launch.py"
+)
+assert spec is not None
+assert spec.loader is not None
+companion_launch = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(companion_launch)
+
+CONFIG = (ROOT / "_config.yml").read_text("utf-8")
+GITHUB = "https://github.com/some-one/a.book"
+GITLAB = "https://gitlab.com/some-one/a.book"
+BINDER = "https://mybinder.org/v2/{}/main?urlpath=lab/tree/book/conv.ipynb"
+COLAB = "https://colab.research.google.com/github/some-one/a.book/blob/main/book/conv.ipynb"
+LITE = "../lite/lab/index.html?path=book/conv.ipynb"
+ON_GITHUB = [BINDER.format("gh/some-one/a.book"), COLAB]
+ON_GITLAB = [BINDER.format("gl/some-one%2Fa.book")]
+
+
+class Settings(SimpleNamespace):
+    """Sphinx's, which are attributes and items."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def settings(url: str) -> Settings:
+    """Give the theme's settings as _config.yml has them, with another address."""
+    config = yaml.safe_load(CONFIG)
+    config["repository"]["url"] = url
+    options = yaml_to_sphinx(config)[0]["html_theme_options"]
+    return Settings(html_theme_options=options, html_context={})
+
+
+def links(config: Settings, suffix: str) -> list[str]:
+    """Return what the theme links to on a page from a file of that kind."""
+    env = SimpleNamespace(doc2path=lambda page: page + suffix, metadata=defaultdict(dict))
+    app = SimpleNamespace(config=config, env=env)
+    companion_launch.keep_live(app, config)
+    update_context_with_repository_info(app)
+    page = {"pagename": "book/conv", "sourcename": f"book/conv{suffix}", "header_buttons": []}
+    page |= {"page_source_suffix": suffix} | config.html_context
+    add_launch_buttons(app, "book/conv", "page.html", page, None)
+    return [link["url"] for group in page["header_buttons"] for link in group["buttons"]]
+
+
+@pytest.mark.parametrize("lite", [False, True])
+@pytest.mark.parametrize(
+    ("url", "expected"), [("", []), (GITHUB, ON_GITHUB), (GITLAB, ON_GITLAB)]
+)
+def test_a_notebook_has_the_links_that_work(
+    monkeypatch: pytest.MonkeyPatch, url: str, expected: list[str], lite: bool
+) -> None:
+    monkeypatch.setenv("BOOK_LITE", "1" if lite else "")
+    assert links(settings(url), ".ipynb") == expected + [LITE] * lite
+    assert links(settings(url), ".md") == []
+
+
+@pytest.mark.parametrize(
+    "url", ["github.com/some-one/a.book", f"{GITHUB}.git", f"{GITHUB}/", "https://example.org/a/b"]
+)
+def test_an_address_that_gives_dead_links_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=rf"repository, url: expected https://.*got '{url}'"):
+        companion_launch.keep_live(None, settings(url))
+
+
+def build(tree: Path) -> Path:
+    """Build a book of two pages, with this one's settings and extensions and an address."""
+    shutil.copytree(ROOT / "book" / "_ext", tree / "book" / "_ext")
+    (tree / "_config.yml").write_text(CONFIG.replace('url: ""', f"url: {GITHUB}"), "utf-8")
+    toc = "format: jb-book\nroot: book/front\nchapters: [{file: book/conv}]\n"
+    (tree / "_toc.yml").write_text(toc, "utf-8")
+    (tree / "book" / "references.bib").touch()
+    (tree / "book" / "front.md").write_text("# Front\n", "utf-8")
+    notebook = new_notebook(cells=[new_markdown_cell("# A chapter")])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tree / "book" / "conv.ipynb")
+    program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
+    environment = os.environ | {"BOOK_OUTPUTS": "stored", "BOOK_LITE": "1"}
+    done = subprocess.run(  # noqa: S603
+        [program, "build", "."],
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tree / "_build" / "html"
+
+
+def hrefs(page: Path) -> list[str]:
+    """Return the links in the page's header that lead out of the book."""
+    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    buttons = soup.select(".article-header-buttons a[href]")
+    return [a["href"] for a in buttons if "_sources" not in a["href"]]
+
+
+def test_with_an_address_the_pages_have_the_links(tmp_path: Path) -> None:
+    pages = build(tmp_path) / "book"
+    assert hrefs(pages / "conv.html") == [*ON_GITHUB, LITE, GITHUB]
+    assert hrefs(pages / "front.html") == [GITHUB]
+
+
+def test_without_an_address_this_book_has_none(html: Path, name: str) -> None:
+    assert hrefs(html / name) == []
+    assert "launch-buttons" not in (html / name).read_text("utf-8")
