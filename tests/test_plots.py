@@ -204,7 +204,7 @@ def test_images_in_rows():
         assert ax.get_aspect() == 1
         assert text.xy == (pytest.approx((left + right) / 2), top)  # above its own
         assert image.get_clim() == (0, X.max())
-        assert image.get_interpolation() == "nearest"
+        assert image.get_interpolation() == "none"
 
 
 def test_images_in_colour_and_images_below_zero():

@@ -1,7 +1,7 @@
 """Of the theme's launch links, keep those that lead somewhere.
 
-_config.yml names the services, and in ``repository: url`` the one thing that is not known before the
-book has a host. Binder and Colab read the notebooks there; JupyterLite reads those that
+_config.yml names the services, and in ``repository: url`` the one thing that is not known before
+the book has a host. Binder and Colab read the notebooks there; JupyterLite reads those that
 book/publish.py puts into the site, when it says so with ``BOOK_LITE=1`` in the environment.
 """
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from browsing import DESKTOP
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page, Request, Route
 
 KB = 1000
 FIRST, NEXT = 700 * KB, 60 * KB
-READ = "() => window.MathJax?.startup.promise.then(() => document.fonts.ready)"
+SET = "() => !window.MathJax || MathJax.startup?.promise.then(() => document.fonts.ready)"
 
 
 class Compressed(http.server.SimpleHTTPRequestHandler):
@@ -45,3 +45,45 @@ def host(html: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def transferred(page: Page, address: str) -> int:
+    """Bytes that opening a page takes from the host, and not from the browser's cache."""
+    finished: list[Request] = []
+
+    def note(request: Request) -> None:
+        finished.append(request)
+
+    page.on("requestfinished", note)
+    page.goto(address, wait_until="load")
+    page.wait_for_function(SET)
+    page.wait_for_timeout(500)  # for pictures that come near
+    page.remove_listener("requestfinished", note)
+    return sum(max(0, request.sizes()["responseBodySize"]) for request in finished)
+
+
+def test_first_and_next_page(browser: Browser, host: str, pages: list[str], name: str) -> None:
+    """What who comes to this page waits for, and what who goes on from it."""
+    following = pages[(pages.index(name) + 1) % len(pages)]
+    with browser.new_context(viewport=DESKTOP) as context:
+        page = context.new_page()
+        first = transferred(page, f"{host}/{name}")
+        then = transferred(page, f"{host}/{following}")
+    print(f"{name}: {first:,} bytes at first; then {following}: {then:,}")
+    assert first <= FIRST
+    assert then <= NEXT
+
+
+def test_text_is_there_before_the_mathematics(browser: Browser, host: str) -> None:
+    """The page is painted while MathJax, the largest file, is still on its way."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        page = context.new_page()
+        held: list[Route] = []
+        page.route("**/tex-chtml.js*", lambda route: held.append(route))
+        page.goto(f"{host}/book/conv.html", wait_until="commit")
+        painted = "() => performance.getEntriesByName('first-contentful-paint').length"
+        page.wait_for_function(painted)
+        assert len(held) == 1
+        assert page.evaluate("() => !MathJax.startup")  # still the page's settings
+        held[0].continue_()
+        page.wait_for_function("() => MathJax.startup?.promise.then(() => true)")

@@ -67,9 +67,7 @@ def links(config: Settings, suffix: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lite", [False, True])
-@pytest.mark.parametrize(
-    ("url", "expected"), [("", []), (GITHUB, ON_GITHUB), (GITLAB, ON_GITLAB)]
-)
+@pytest.mark.parametrize(("url", "expected"), [("", []), (GITHUB, ON_GITHUB), (GITLAB, ON_GITLAB)])
 def test_a_notebook_has_the_links_that_work(
     monkeypatch: pytest.MonkeyPatch, url: str, expected: list[str], lite: bool
 ) -> None:
