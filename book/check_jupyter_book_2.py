@@ -58,7 +58,7 @@ def listings(text: str, page: Path) -> str:
 
     def listing(found: re.Match[str]) -> str:
         options = {
-            name: LiteralInclude.option_spec[name](value or None)
+            name: LiteralInclude.option_spec[name](value)
             for name, value in OPTION.findall(found[2])
         }
         reader = LiteralIncludeReader(str(page.parent / found[1]), options, Config())
@@ -100,13 +100,13 @@ def convert(root: Path) -> None:
     for page in root.glob("book/**/*.md"):
         page.write_text(autodoc(listings(page.read_text("utf-8"), page)), "utf-8")
     for page in root.glob("book/*.ipynb"):
-        notebook = nbformat.read(page, as_version=4)
+        notebook = nbformat.read(page, as_version=4)  # type: ignore[no-untyped-call]
         for cell in notebook.cells:
             cell.id = f"{page.stem}-{cell.id}"  # one name space for all pages
             if cell.cell_type == "markdown":
                 cell.source = listings(cell.source, page)
         notebook.cells = solutions(notebook.cells)
-        nbformat.write(notebook, page)
+        nbformat.write(notebook, page)  # type: ignore[no-untyped-call]
 
 
 def copy(root: Path) -> None:
@@ -121,7 +121,7 @@ def install(folder: Path) -> Path:
     """Install Jupyter Book 2 into an environment of its own and return its command."""
     venv.create(folder, with_pip=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
-    pip = [scripts / "python", "-m", "pip", "install", "-q", "jupyter-book>=2,<3"]
+    pip = [str(scripts / "python"), "-m", "pip", "install", "-q", "jupyter-book>=2,<3"]
     subprocess.run(pip, check=True)  # noqa: S603
     return scripts / "jupyter-book"
 
@@ -175,8 +175,8 @@ def written(page: Path) -> str:
     """Return the Markdown of a page of the sources."""
     if page.suffix == ".md":
         return page.read_text("utf-8")
-    cells = nbformat.read(page, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    notebook = nbformat.read(page, as_version=4)  # type: ignore[no-untyped-call]
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
 
 
 def kind(node: Node) -> str:
