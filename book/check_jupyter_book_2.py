@@ -158,7 +158,9 @@ def build(command: Path, root: Path, *, execute: bool) -> str:
     project = root / "myst.yml"
     upgraded = project.read_text("utf-8")
     # A theme that is here already: nothing is fetched.
-    project.write_text(upgraded.replace("template: book-theme", "template: _build/settings"))
+    project.write_text(
+        upgraded.replace("template: book-theme", "template: _build/settings"), "utf-8"
+    )
     said += run("build", "--site", "--strict", "--ci", *["--execute"] * execute)
     project.write_text(upgraded, "utf-8")
     return said
