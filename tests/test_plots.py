@@ -28,7 +28,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from companion import plots  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("error")
+# Not what an old Matplotlib asks of a new pyparsing.
+pytestmark = pytest.mark.filterwarnings("error", "default::DeprecationWarning:(?!companion)")
 
 BOOK = Path(__file__).resolve().parents[1] / "book" / "book.mplstyle"
 STYLES = {"default": "default", "the book's": BOOK, "dark": "dark_background"}
