@@ -27,7 +27,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from companion import plots  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("error")
+# Not what an old Matplotlib asks of a new pyparsing.
+pytestmark = pytest.mark.filterwarnings("error", "default::DeprecationWarning:(?!companion)")
 
 STYLES = {"default": "default", "the book's": "companion.book", "dark": "dark_background"}
 
