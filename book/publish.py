@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
-def run(*command: str | Path, **environment: str) -> None:
-    """Run a program from the root of the repository; CalledProcessError if it fails."""
-    subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)  # noqa: S603
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> None:
+    """Run a program in a folder; CalledProcessError if it fails."""
+    subprocess.run(command, cwd=cwd, env=os.environ | environment, check=True)  # noqa: S603
 
 
 def build_book(work: Path, *, lite: bool) -> Path:
@@ -41,8 +41,8 @@ def add_lite(site: Path, work: Path) -> None:
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", work, ROOT)
     (wheel,) = work.glob("*.whl")
     small = ("--apps", "lab", "--no-sourcemaps", "--no-unused-shared-packages", "--no-libarchive")
-    places = ("--lite-dir", work / "lite", "--output-dir", site / "lite")
-    run(SCRIPTS / "jupyter-lite", "build", *places, "--piplite-wheels", wheel, *small)
+    command = (SCRIPTS / "jupyter-lite", "build", "--output-dir", site / "lite", *small)
+    run(*command, "--piplite-wheels", wheel, cwd=work / "lite")
 
 
 def finish(site: Path, work: Path, *, lite: bool) -> None:

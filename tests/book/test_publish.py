@@ -69,6 +69,7 @@ def test_jupyterlite_has_the_notebooks_and_the_package(lite: Path) -> None:
     assert package[0] == "convnet-companion"
     extensions = {path.parent.name for path in lite.glob("extensions/**/package.json")}
     assert {"anywidget", "jupyterlab-manager"} <= extensions  # the explorers are live
+    assert list(ROOT.glob(".jupyterlite*")) == []  # its notes stay out of the tree
 
 
 def test_a_notebook_opens_in_jupyterlite(lite: Path, browser: Browser) -> None:
