@@ -77,7 +77,8 @@ def main() -> int:
     try:
         publish(site, lite=lite)
     except subprocess.CalledProcessError as error:
-        print(f"{error}\n{site} is as it was.", file=sys.stderr)
+        failed = " ".join(map(str, error.cmd))
+        print(f"failed: {failed}\n{site} is as it was.", file=sys.stderr)
         return 1
     print(f"The site is {site}")
     return 0
