@@ -1,8 +1,8 @@
 """Of the theme's launch links, keep those that lead somewhere.
 
-_config.yml names the services, and in ``repository: url`` the one thing that is not known before
-the book has a host. Binder and Colab read the notebooks there; JupyterLite reads those that
-book/publish.py puts into the site, when it says so with ``BOOK_LITE=1`` in the environment.
+_config.yml names the services, and in ``repository: url`` where they find the notebooks, which is
+not known before the book has a host. JupyterLite finds them in the site, if book/publish.py puts
+it there; then ``BOOK_LITE=1`` is in the environment.
 """
 
 import os

@@ -1,8 +1,13 @@
 """A browser's tab that notes whatever goes wrong in it."""
 
+import contextlib
+import functools
+import http.server
 import os
 import re
+import threading
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -89,3 +94,18 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what}, which CI must have")
     pytest.skip(what)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder as a static host does; its address."""
+    handler = functools.partial(_Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -1,17 +1,14 @@
 """The built book, a server for it and a browser, for the tests of this folder."""
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sysconfig
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import DESKTOP, ROOT, Opened, missing
+from browsing import DESKTOP, ROOT, Opened, missing, served
 from filelock import FileLock
 from playwright.sync_api import (
     Browser,
@@ -67,7 +64,7 @@ def build(out: Path, config: pytest.Config) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\n(building the book)", flush=True)
-    environment = os.environ | {"BOOK_OUTPUTS": "stored"}
+    environment = os.environ | {"BOOK_OUTPUTS": "stored", "BOOK_LITE": ""}
     done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -76,22 +73,14 @@ def build(out: Path, config: pytest.Config) -> None:
     out.with_suffix(".part").rename(out)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session", params=["file", "http"])
 def base(request: pytest.FixtureRequest, html: Path) -> Iterator[str]:
     """Address of the book's root: on disk, then on a static server."""
     if request.param == "file":
         yield html.as_uri()
         return
-    handler = functools.partial(_Quiet, directory=html)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(html) as address:
+        yield address
 
 
 # Per package, not per session: playwright's event loop must be gone when nbval starts its kernels.

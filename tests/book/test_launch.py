@@ -29,11 +29,11 @@ assert spec.loader is not None
 companion_launch = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(companion_launch)
 
-CONFIG = (ROOT / "_config.yml").read_text("utf-8")
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 GITHUB = "https://github.com/some-one/a.book"
 GITLAB = "https://gitlab.com/some-one/a.book"
-BINDER = "https://mybinder.org/v2/{}/main?urlpath=lab/tree/book/conv.ipynb"
-COLAB = "https://colab.research.google.com/github/some-one/a.book/blob/main/book/conv.ipynb"
+BINDER = "https://mybinder.org/v2/{}/next?urlpath=lab/tree/book/conv.ipynb"
+COLAB = "https://colab.research.google.com/github/some-one/a.book/blob/next/book/conv.ipynb"
 LITE = "../lite/lab/index.html?path=book/conv.ipynb"
 ON_GITHUB = [BINDER.format("gh/some-one/a.book"), COLAB]
 ON_GITLAB = [BINDER.format("gl/some-one%2Fa.book")]
@@ -46,34 +46,45 @@ class Settings(SimpleNamespace):
         return getattr(self, name)
 
 
-def settings(url: str) -> Settings:
-    """Give the theme's settings as _config.yml has them, with another address."""
-    config = yaml.safe_load(CONFIG)
-    config["repository"]["url"] = url
-    options = yaml_to_sphinx(config)[0]["html_theme_options"]
-    return Settings(html_theme_options=options, html_context={})
+def config(url: str) -> dict[str, Any]:
+    """Return _config.yml as it is, with another address."""
+    return CONFIG | {"repository": {"url": url, "branch": "next"}}
 
 
-def links(config: Settings, suffix: str) -> list[str]:
-    """Return what the theme links to on a page from a file of that kind."""
-    env = SimpleNamespace(doc2path=lambda page: page + suffix, metadata=defaultdict(dict))
-    app = SimpleNamespace(config=config, env=env)
-    companion_launch.keep_live(app, config)
+def settings(config: dict[str, Any]) -> Settings:
+    """Return what Sphinx tells the theme."""
+    return Settings(
+        html_theme_options=yaml_to_sphinx(config)[0]["html_theme_options"], html_context={}
+    )
+
+
+def links(config: dict[str, Any], path: str) -> list[str]:
+    """Return what the theme links to on the page of a file."""
+    page, suffix = path.split(".")
+    told = settings(config)
+    env = SimpleNamespace(doc2path=lambda _: path, metadata=defaultdict(dict))
+    app = SimpleNamespace(config=told, env=env)
+    companion_launch.keep_live(app, told)
     update_context_with_repository_info(app)
-    page = {"pagename": "book/conv", "sourcename": f"book/conv{suffix}", "header_buttons": []}
-    page |= {"page_source_suffix": suffix} | config.html_context
-    add_launch_buttons(app, "book/conv", "page.html", page, None)
-    return [link["url"] for group in page["header_buttons"] for link in group["buttons"]]
+    context = {"pagename": page, "sourcename": path, "page_source_suffix": f".{suffix}"}
+    context |= {"header_buttons": []} | told.html_context
+    add_launch_buttons(app, page, "page.html", context, None)
+    return [link["url"] for group in context["header_buttons"] for link in group["buttons"]]
 
 
 @pytest.mark.parametrize("lite", [False, True])
 @pytest.mark.parametrize(("url", "expected"), [("", []), (GITHUB, ON_GITHUB), (GITLAB, ON_GITLAB)])
 def test_a_notebook_has_the_links_that_work(
-    monkeypatch: pytest.MonkeyPatch, url: str, expected: list[str], lite: bool
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    expected: list[str],
+    lite: bool,
 ) -> None:
     monkeypatch.setenv("BOOK_LITE", "1" if lite else "")
-    assert links(settings(url), ".ipynb") == expected + [LITE] * lite
-    assert links(settings(url), ".md") == []
+    assert links(config(url), "book/conv.ipynb") == expected + [LITE] * lite
+    assert links(config(url), "book/notation.md") == []
+    assert caplog.messages == []  # of the theme's: a warning would stop a strict build
 
 
 @pytest.mark.parametrize(
@@ -81,13 +92,13 @@ def test_a_notebook_has_the_links_that_work(
 )
 def test_an_address_that_gives_dead_links_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=rf"repository, url: expected https://.*got '{url}'"):
-        companion_launch.keep_live(None, settings(url))
+        companion_launch.keep_live(None, settings(config(url)))
 
 
 def build(tree: Path) -> Path:
     """Build a book of two pages, with this one's settings and extensions and an address."""
     shutil.copytree(ROOT / "book" / "_ext", tree / "book" / "_ext")
-    (tree / "_config.yml").write_text(CONFIG.replace('url: ""', f"url: {GITHUB}"), "utf-8")
+    (tree / "_config.yml").write_text(yaml.safe_dump(config(GITHUB)), "utf-8")
     toc = "format: jb-book\nroot: book/front\nchapters: [{file: book/conv}]\n"
     (tree / "_toc.yml").write_text(toc, "utf-8")
     (tree / "book" / "references.bib").touch()
@@ -122,6 +133,14 @@ def test_with_an_address_the_pages_have_the_links(tmp_path: Path) -> None:
     assert hrefs(pages / "front.html") == [GITHUB]
 
 
-def test_without_an_address_this_book_has_none(html: Path, name: str) -> None:
-    assert hrefs(html / name) == []
-    assert "launch-buttons" not in (html / name).read_text("utf-8")
+def test_this_book_has_the_links_of_its_own_address(
+    monkeypatch: pytest.MonkeyPatch, html: Path, name: str
+) -> None:
+    """None, where no address is set."""
+    monkeypatch.delenv("BOOK_LITE", raising=False)
+    url = CONFIG["repository"]["url"]
+    notebook = name.replace(".html", ".ipynb")
+    expected = links(CONFIG, notebook) if (ROOT / notebook).exists() else []
+    if name != "index.html":  # which leads on to the first page
+        assert hrefs(html / name) == expected + [url] * bool(url)
+    assert ("launch-buttons" in (html / name).read_text("utf-8")) == bool(expected)
