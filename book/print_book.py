@@ -44,14 +44,22 @@ NUMBERS_ALONE = """@page { @bottom-center { content: none } }
     body * { visibility: hidden } .book-contents .page { visibility: visible }"""
 SHELL = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body class="whole-book"><main class="bd-main"><div class="bd-content"><div class="bd-article-container">
-</div></div></main></body></html>"""
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>
+<body class="whole-book"><main class="bd-main"><div class="bd-content">
+<div class="bd-article-container"></div>
+</div></main></body></html>"""
 
 
 def parse(site: Path, page: str) -> BeautifulSoup:
     """Read a built page."""
     return BeautifulSoup((site / f"{page}.html").read_text("utf-8"), "html.parser")
+
+
+def one(top: Tag, selector: str) -> Tag:
+    """Return the first tag that a selector finds, which must be there."""
+    if (found := top.select_one(selector)) is None:
+        raise LookupError(f"the built page has no {selector}")
+    return found
 
 
 def anchor(page: str, fragment: str = "") -> str:
@@ -64,8 +72,9 @@ def resolve(address: str, page: str) -> tuple[str, str] | None:
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return None
-    path = unquote(parts.path)
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else f"{page}.html"
+    path = f"{page}.html"
+    if parts.path:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path)))
     return path, unquote(parts.fragment)
 
 
@@ -73,20 +82,20 @@ def relink(top: Tag, page: str, pages: set[str], to_site: str) -> None:
     """Make the names on a page the book's own, and lead its links into the book."""
     seen = set()
     for tag in top.find_all(id=True):
-        if tag["id"] in seen:
+        if (name := str(tag["id"])) in seen:
             del tag["id"]  # all proofs and exercises of a page have one, which nothing refers to
         else:
-            seen.add(tag["id"])
-            tag["id"] = anchor(page, tag["id"])
+            seen.add(name)
+            tag["id"] = anchor(page, name)
     for attribute in REFERENCES:
-        for tag in top.find_all(attrs={attribute: True}):
-            tag[attribute] = " ".join(anchor(page, name) for name in tag[attribute].split())
+        for tag in top.select(f"[{attribute}]"):
+            tag[attribute] = " ".join(anchor(page, name) for name in str(tag[attribute]).split())
     for tag in top.find_all(["img", "script", "link"]):
         for attribute in {"src", "href"} & tag.attrs.keys():
-            if place := resolve(tag[attribute], page):
+            if place := resolve(str(tag[attribute]), page):
                 tag[attribute] = f"{to_site}/{quote(place[0])}"
     for link in top.find_all("a", href=True):
-        if (place := resolve(link["href"], page)) is None:
+        if (place := resolve(str(link["href"]), page)) is None:
             continue
         target, fragment = place[0].removesuffix(".html"), place[1]
         if target in pages:
@@ -98,13 +107,13 @@ def relink(top: Tag, page: str, pages: set[str], to_site: str) -> None:
 def contents(site: Path, pages: set[str], root: str) -> Tag:
     """Return the table of contents, which is the site's."""
     page = parse(site, root)
-    nav = page.select_one("nav.bd-links")
+    nav = one(page, "nav.bd-links")
     relink(nav, root, pages, "")
     for details in nav.find_all("details"):
-        details.summary.decompose()
+        one(details, "summary").decompose()
         details.unwrap()
     for tag in nav.find_all(True):
-        tag.attrs = {"href": tag["href"]} if tag.name == "a" else {}
+        tag.attrs = {name: tag[name] for name in tag.attrs if name == "href"}
     for link in nav.find_all("a"):
         link.insert_after(page.new_tag("span", attrs={"class": "page"}))
     nav.attrs = {"class": "book-contents", "aria-label": "Contents"}
@@ -117,20 +126,21 @@ def assemble(site: Path, to_site: str) -> BeautifulSoup:
     book = BeautifulSoup(SHELL, "html.parser")
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 
-    head = parse(site, pages[0]).head
+    head, new_head = one(parse(site, pages[0]), "head"), one(book, "head")
     relink(head, pages[0], set(pages), to_site)
     title = book.new_tag("title")
     title.string = citation["title"]
-    book.head.append(title)
+    new_head.append(title)
     for tag in head.find_all(["link", "script"]):
-        if "stylesheet" in tag.get("rel", []) or "mathjax" in f"{tag.get('src')}{tag.string}".lower():
-            book.head.append(tag)
+        says = f"{tag.get('rel')} {tag.get('src')} {tag.string}".lower()
+        if "stylesheet" in says or "mathjax" in says:
+            new_head.append(tag)
 
-    body = book.find(class_="bd-article-container")
+    body = one(book, ".bd-article-container")
     body.append(title_page(citation))
     body.append(contents(site, set(pages), pages[0]))
     for page in pages:
-        article = parse(site, page).find("article")
+        article = one(parse(site, page), "article")
         relink(article, page, set(pages), to_site)
         article["id"] = anchor(page)
         body.append(article)
@@ -145,47 +155,47 @@ def title_page(citation: dict[str, Any]) -> Tag:
         "book-authors": authors,
         "book-edition": f"Version {citation['version']}, {citation['date-released']:%d %B %Y}",
     }
-    page = BeautifulSoup('<section class="book-cover"></section>', "html.parser")
+    soup = BeautifulSoup('<section class="book-cover"></section>', "html.parser")
+    page = one(soup, "section")
     for name, text in lines.items():
-        line = page.new_tag("p", attrs={"class": name})
+        line = soup.new_tag("p", attrs={"class": name})
         line.string = text
-        page.section.append(line)
-    return page.section
+        page.append(line)
+    return page
 
 
 def places(reader: PdfReader) -> dict[str, tuple[int, float]]:
     """Return the page and the height of every name that a link of the book leads to."""
     found = {}
     for name, place in reader.named_destinations.items():
-        number = reader.get_destination_page_number(place)
-        found[unquote(name.lstrip("/"))] = (number, float(place.top or 0))
+        if (number := reader.get_destination_page_number(place)) is not None:
+            found[unquote(name.lstrip("/"))] = (number, float(place.top or 0))
     return found
 
 
 def outline(book: BeautifulSoup, at: dict[str, tuple[int, float]], writer: PdfWriter) -> None:
     """Add the bookmarks: parts, chapters and the pages under them, sections."""
-    parent = part = None
+    caption, part = "", None
     chapters: dict[int, Any] = {}
 
-    def add(title: str, name: str, under: Any, *, bold: bool = False) -> Any:
+    def add(title: str, name: str, parent: Any) -> Any:
         number, top = at[name]
-        fit = Fit.xyz(top=top)
-        return writer.add_outline_item(title, number, under, bold=bold, fit=fit, is_open=False)
+        return writer.add_outline_item(
+            title=title, page_number=number, parent=parent, fit=Fit.xyz(top=top), is_open=False
+        )
 
-    for entry in book.select_one(".book-contents").find_all(["p", "a"]):
+    for entry in one(book, ".book-contents").find_all(["p", "a"]):
+        title = entry.get_text(strip=True)
         if entry.name == "p":
-            first = entry.find_next("a")["href"][1:]
-            part, chapters = add(entry.get_text(strip=True), first, None, bold=True), {}
+            caption = title
             continue
-        name, depth = entry["href"][1:], len(entry.find_parents("li"))
-        parent = add(entry.get_text(strip=True), name, chapters.get(depth - 1, part))
-        chapters[depth] = parent
-        for section in book.find(id=name).select("section section[id]:not(section section section)"):
-            heading = section.find(["h2", "h3"])
-            heading = BeautifulSoup(str(heading), "html.parser")
-            for link in heading.find_all("a", class_="headerlink"):
-                link.decompose()
-            add(" ".join(heading.get_text().split()), section["id"], parent)
+        name, depth = str(entry["href"])[1:], len(entry.find_parents("li"))
+        if caption:  # a part begins with its first chapter
+            part, caption = add(caption, name, None), ""
+        chapters[depth] = add(title, name, chapters[depth - 1] if depth > 1 else part)
+        for section in book.select(f"article#{name} section:has(> h2)"):
+            heading = one(section, "h2").get_text().removesuffix("#")
+            add(" ".join(heading.split()), str(section["id"]), chapters[depth])
 
 
 def print_pdf(book: BeautifulSoup, html: Path) -> bytes:
@@ -209,7 +219,7 @@ def print_pdf(book: BeautifulSoup, html: Path) -> bytes:
         under.merge_page(over)
     outline(book, at, writer)
     writer.page_mode = "/UseOutlines"
-    writer.add_metadata({"/Author": book.find(class_="book-authors").get_text()})
+    writer.add_metadata({"/Author": one(book, ".book-authors").get_text()})
     pdf = io.BytesIO()
     writer.write(pdf)
     return pdf.getvalue()

@@ -1,10 +1,9 @@
-"""Put the whole course into the built site: one archive, from which it can be built and tested again.
+"""Put the whole course into the built site: one archive, to build and test it from.
 
 It holds what is named here and no more, whatever else lies in the tree; no clock, no version
 control and no order of the file system tells in it, so an archive that is unpacked makes itself.
 """
 
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +59,7 @@ def write_archive(root: Path, target: Path) -> None:
             info.external_attr = 0o100644 << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, (root / path).read_bytes())
-    os.replace(part, target)
+    part.replace(target)
 
 
 def add_archive(app: Sphinx, exception: Exception | None) -> None:

@@ -4,15 +4,13 @@ nbconvert makes the script: prose becomes comments, and ``# %%`` begins a cell, 
 run a script cell by cell read it. Scripts lie where Sphinx copies the notebooks, in ``_sources``.
 """
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from companion_archive import ARCHIVE
 from nbconvert import PythonExporter
 from sphinx.application import Sphinx
-
-from companion_archive import ARCHIVE
 
 TEMPLATE = """\
 {%- extends "python/index.py.j2" -%}
@@ -52,7 +50,7 @@ def write_scripts(app: Sphinx, exception: Exception | None) -> None:
             target = Path(app.outdir, "_sources", f"{page}.py")
             part = target.with_suffix(".part")
             part.write_text(script(source), encoding="utf-8", newline="\n")
-            os.replace(part, target)
+            part.replace(target)
 
 
 def link(text: str, icon: str, url: str) -> dict[str, str]:
