@@ -41,7 +41,8 @@ NUMBER_CONTENTS = """(numbers) => {
         link.nextElementSibling.textContent = numbers[link.hash.slice(1)];
 }"""
 NUMBERS_ALONE = """@page { @bottom-center { content: none } }
-    body * { visibility: hidden } .book-contents .page { visibility: visible }"""
+    * { background: none !important } body * { visibility: hidden }
+    .book-contents .page { visibility: visible }"""
 SHELL = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>
