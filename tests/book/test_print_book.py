@@ -39,8 +39,13 @@ def pdf(made: Path) -> PdfReader:
 
 
 @pytest.fixture(scope="module")
-def text(pdf: PdfReader) -> str:
-    return "\n".join(sheet.extract_text() for sheet in pdf.pages)
+def sheets(pdf: PdfReader) -> list[str]:
+    return [sheet.extract_text() for sheet in pdf.pages]  # slow, and asked for by many
+
+
+@pytest.fixture(scope="module")
+def text(sheets: list[str]) -> str:
+    return "\n".join(sheets)
 
 
 def links(pdf: PdfReader) -> Iterator[Any]:
@@ -91,7 +96,7 @@ def test_every_link_of_the_pdf_resolves(pdf: PdfReader) -> None:
 
 
 def test_bookmarks_are_the_books_chapters_and_lead_to_them(
-    pdf: PdfReader, page: BeautifulSoup
+    pdf: PdfReader, sheets: list[str], page: BeautifulSoup
 ) -> None:
     found = []
 
@@ -110,17 +115,17 @@ def test_bookmarks_are_the_books_chapters_and_lead_to_them(
     squeeze = re.compile(r"\s+")
     for title, number in found:
         if title in chapters:
-            assert squeeze.sub("", title) in squeeze.sub("", pdf.pages[number].extract_text())
+            assert squeeze.sub("", title) in squeeze.sub("", sheets[number])
 
 
-def test_contents_say_the_pages(pdf: PdfReader, page: BeautifulSoup) -> None:
-    sheets = pdf.pages[1].extract_text() + pdf.pages[2].extract_text()
+def test_contents_say_the_pages(pdf: PdfReader, sheets: list[str], page: BeautifulSoup) -> None:
+    contents = "\n".join(sheets[1:3])
     at = {
         n.lstrip("/"): pdf.get_destination_page_number(d) + 1
         for n, d in pdf.named_destinations.items()
     }
     numbers = [str(at[a["href"][1:]]) for a in page.select(".book-contents a")]
-    assert [number for number in numbers if not re.search(rf"\b{number}\b", sheets)] == []
+    assert [number for number in numbers if not re.search(rf"\b{number}\b", contents)] == []
 
 
 def test_no_tex_is_left(text: str, page: BeautifulSoup) -> None:
@@ -144,10 +149,10 @@ def test_equations_have_their_numbers(text: str, html: Path) -> None:
 
 
 def test_solutions_are_printed_and_no_page_is_empty(
-    pdf: PdfReader, text: str, page: BeautifulSoup
+    sheets: list[str], text: str, page: BeautifulSoup
 ) -> None:
     assert text.count("Solution to Exercise") >= len(page.select(".solution")) > 20
-    assert [n for n, sheet in enumerate(pdf.pages, 1) if len(sheet.extract_text()) < 20] == []
+    assert [n for n, sheet in enumerate(sheets, 1) if len(sheet) < 20] == []
 
 
 def test_without_a_built_book_it_says_so(tmp_path: Path) -> None:
