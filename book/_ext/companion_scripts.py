@@ -1,0 +1,97 @@
+"""Offer each chapter as the script of its code, beside its notebook, in the menu of its page.
+
+nbconvert makes the script: prose becomes comments, and ``# %%`` begins a cell, as editors that
+run a script cell by cell read it. Scripts lie where Sphinx copies the notebooks, in ``_sources``.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from companion_archive import ARCHIVE
+from nbconvert import PythonExporter
+from sphinx.application import Sphinx
+
+TEMPLATE = """\
+{%- extends "python/index.py.j2" -%}
+{%- block header -%}
+# The code of {{ resources.metadata.name }}.ipynb, which needs the package "companion[images,plots,progress,widgets]".
+# MPLBACKEND=Agg in the environment draws without windows.
+{% endblock header %}
+{%- block in_prompt %}
+# %%
+{%- endblock in_prompt -%}
+{%- block markdowncell scoped %}
+# %% [markdown]
+{{ cell.source | comment_lines }}
+{% endblock markdowncell -%}
+"""  # noqa: E501
+
+
+@cache
+def exporter() -> PythonExporter:
+    """One for all notebooks: its templates take a while to load."""
+    return PythonExporter(raw_template=TEMPLATE)
+
+
+def script(notebook: Path) -> str:
+    """Return the code of a notebook as a program, its prose as comments."""
+    text, _ = exporter().from_filename(str(notebook))
+    return text.rstrip() + "\n"
+
+
+def write_scripts(app: Sphinx, exception: Exception | None) -> None:
+    """Write the script of every chapter that is a notebook."""
+    if exception or app.builder.name != "html":
+        return
+    for page in app.env.found_docs:
+        source = Path(app.env.doc2path(page))
+        if source.suffix == ".ipynb":
+            target = Path(app.outdir, "_sources", f"{page}.py")
+            part = target.with_suffix(".part")
+            part.write_text(script(source), encoding="utf-8", newline="\n")
+            part.replace(target)
+
+
+def link(text: str, icon: str, url: str) -> dict[str, str]:
+    """Return an entry of the theme's menus."""
+    return {
+        "type": "link",
+        "text": text,
+        "icon": icon,
+        "url": url,
+        "tooltip": f"Download: {text}",
+        "label": "download",
+    }
+
+
+def fill_menu(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Name what the theme's download menu offers, and add the script and the whole course."""
+    for menu in context.get("header_buttons", []):
+        if menu.get("label") == "download-buttons":
+            to, suffix = context["pathto"], context["page_source_suffix"]
+            kinds = {".ipynb": "Notebook (.ipynb)", ".md": "Source (.md)"}
+            files = [(kinds[suffix], "fas fa-file", f"_sources/{context['sourcename']}")]
+            if suffix == ".ipynb":
+                files.append(("Script (.py)", "fas fa-code", f"_sources/{pagename}.py"))
+            files.append(("Whole course (.zip)", "fas fa-file-zipper", ARCHIVE))
+            menu["buttons"] = [link(text, icon, to(path, 1)) for text, icon, path in files]
+            menu["buttons"].append(
+                {
+                    "type": "javascript",
+                    "javascript": "window.print()",
+                    "text": "Print, or save as PDF",
+                    "icon": "fas fa-print",
+                    "tooltip": "Print this page",
+                    "label": "print",
+                }
+            )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("html-page-context", fill_menu, priority=502)  # the theme makes the menu at 501
+    app.connect("build-finished", write_scripts)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
