@@ -13,7 +13,9 @@ from sphinx.application import Sphinx
 FOLDER = "convnet-course"
 ARCHIVE = f"{FOLDER}.zip"
 PARTS = (
+    ".binder",
     ".ci",
+    ".github",
     ".gitignore",
     ".pre-commit-config.yaml",
     "CITATION.cff",
@@ -27,6 +29,7 @@ PARTS = (
     "book",
     "companion",
     "pyproject.toml",
+    "requirements-publish.txt",
     "requirements.txt",
     "tests",
 )

@@ -11,11 +11,12 @@ from typing import Any
 from companion_archive import ARCHIVE
 from nbconvert import PythonExporter
 from sphinx.application import Sphinx
+from traitlets.config import Config
 
 TEMPLATE = """\
 {%- extends "python/index.py.j2" -%}
 {%- block header -%}
-# The code of {{ resources.metadata.name }}.ipynb, which needs the package "companion[images,plots,progress,widgets]".
+# The code of {{ resources.metadata.name }}.ipynb, which needs the package "convnet-companion[book,images,plots,progress,widgets]".
 # MPLBACKEND=Agg in the environment draws without windows.
 {% endblock header %}
 {%- block in_prompt %}
@@ -31,7 +32,8 @@ TEMPLATE = """\
 @cache
 def exporter() -> PythonExporter:
     """One for all notebooks: its templates take a while to load."""
-    return PythonExporter(raw_template=TEMPLATE)
+    leave_out = {"enabled": True, "remove_cell_tags": ["remove-cell"]}  # the first: it runs pip
+    return PythonExporter(raw_template=TEMPLATE, config=Config(TagRemovePreprocessor=leave_out))
 
 
 def script(notebook: Path) -> str:
