@@ -1,6 +1,6 @@
 """Build the site that a static host serves, as _build/site.
 
-    python book/publish.py [--lite]
+    python book/publish.py [--lite] [--pdf]
 
 Everything is built anew, strictly; only the outputs of notebooks that have not changed are kept.
 The former site stays as it was until the new one is whole.
@@ -24,11 +24,11 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> None:
     subprocess.run(command, cwd=cwd, env=os.environ | environment, check=True)  # noqa: S603
 
 
-def build_book(work: Path, *, lite: bool) -> Path:
+def build_book(work: Path, *, lite: bool = False, pdf: bool = False) -> Path:
     """Build the pages within `work` and return their folder."""
     strictly = ("-W", "-n", "--keep-going")
     command = (SCRIPTS / "jupyter-book", "build", ".", "--path-output", work, *strictly)
-    run(*command, BOOK_LITE="1" if lite else "")
+    run(*command, BOOK_LITE="1" if lite else "", BOOK_PDF="1" if pdf else "")
     return work / "_build" / "html"
 
 
@@ -45,22 +45,24 @@ def add_lite(site: Path, work: Path) -> None:
     run(*command, "--piplite-wheels", wheel, cwd=work / "lite")
 
 
-def finish(site: Path, work: Path, *, lite: bool) -> None:
+def finish(site: Path, work: Path, *, lite: bool = False, pdf: bool = False) -> None:
     """Make what Sphinx has built into what a host serves, in place."""
     for leftover in site.glob(".buildinfo*"):
         leftover.unlink()
     (site / ".nojekyll").touch()  # else GitHub Pages leaves out _static and _sources
     if lite:
         add_lite(site, work)
+    if pdf:
+        run(sys.executable, ROOT / "book" / "print_book.py", "--site", site, "--out", site)
 
 
-def publish(site: Path, *, lite: bool) -> None:
+def publish(site: Path, *, lite: bool = False, pdf: bool = False) -> None:
     """Build everything beside `site`, then put it in the place of what was there."""
     site.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{site.name}.", dir=site.parent) as folder:
         work = Path(folder)
-        html = build_book(work, lite=lite)
-        finish(html, work, lite=lite)
+        html = build_book(work, lite=lite, pdf=pdf)
+        finish(html, work, lite=lite, pdf=pdf)
         if site.exists():
             site.rename(work / "former")
         html.rename(site)
@@ -70,12 +72,17 @@ def main() -> int:
     """Read the command line and build; 1 if a step failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--lite", action="store_true", help="with JupyterLite, in lite/")
-    lite = parser.parse_args().lite
-    if lite and not (find_spec("jupyterlite_core") and find_spec("jupyterlite_pyodide_kernel")):
+    parser.add_argument(
+        "--pdf", action="store_true", help="with the book as one PDF; needs Chromium"
+    )
+    args = parser.parse_args()
+    if args.lite and not (
+        find_spec("jupyterlite_core") and find_spec("jupyterlite_pyodide_kernel")
+    ):
         parser.error("--lite needs JupyterLite: pip install -r requirements-publish.txt")
     site = ROOT / "_build" / "site"
     try:
-        publish(site, lite=lite)
+        publish(site, lite=args.lite, pdf=args.pdf)
     except subprocess.CalledProcessError as error:
         failed = " ".join(map(str, error.cmd))
         print(f"failed: {failed}\n{site} is as it was.", file=sys.stderr)

@@ -44,7 +44,8 @@ WIDTH = 5.0  # inches: a page of the book; a phone shows it at two thirds and st
 _BAR = 0.75  # inches: a colour bar with its numbers and label
 INK = "gray_r"  # white paper, black ink
 # From negative, light orange, over zero, grey, to positive, dark blue: darker with every step.
-SIGNED = colors.LinearSegmentedColormap.from_list("signed", ["#ffdfb0", "#9c9c9c", "#0a2a5e"])
+# In 63 steps, of which the middle one is zero: more than an eye tells apart, and small files.
+SIGNED = colors.LinearSegmentedColormap.from_list("signed", ["#ffdfb0", "#9c9c9c", "#0a2a5e"], 63)
 
 _READABLE = 4.5  # contrast of text and its background: level AA of WCAG 2
 _HATCHES = ("", "///", "...", "xxx", "---", "+++")

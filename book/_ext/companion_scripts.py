@@ -4,11 +4,12 @@ nbconvert makes the script: prose becomes comments, and ``# %%`` begins a cell, 
 run a script cell by cell read it. Scripts lie where Sphinx copies the notebooks, in ``_sources``.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from companion_archive import ARCHIVE
+from companion_archive import ARCHIVE, FOLDER
 from nbconvert import PythonExporter
 from sphinx.application import Sphinx
 from traitlets.config import Config
@@ -79,6 +80,8 @@ def fill_menu(
             if suffix == ".ipynb":
                 files.append(("Script (.py)", "fas fa-code", f"_sources/{pagename}.py"))
             files.append(("Whole course (.zip)", "fas fa-file-zipper", ARCHIVE))
+            if os.environ.get("BOOK_PDF") == "1":  # book/publish.py --pdf puts it there
+                files.append(("Whole book (.pdf)", "fas fa-file-pdf", f"{FOLDER}.pdf"))
             menu["buttons"] = [link(text, icon, to(path, 1)) for text, icon, path in files]
             menu["buttons"].append(
                 {
