@@ -88,24 +88,24 @@ def test_a_notebook_opens_in_jupyterlite(lite: Path, browser: Browser) -> None:
 def test_a_failed_step_leaves_the_former_site(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def built(work: Path, *, lite: bool) -> Path:
+    def built(work: Path, **options: bool) -> Path:
         (work / "html").mkdir()
         (work / "html" / "index.html").write_text("new")
         return work / "html"
 
-    def fail(*args: object, lite: bool) -> None:
+    def fail(*args: object, **options: bool) -> None:
         raise subprocess.CalledProcessError(1, "step")
 
     monkeypatch.setattr(publish, "build_book", built)
     site = tmp_path / "site"
-    publish.publish(site, lite=False)
+    publish.publish(site)
     (site / "index.html").write_text("former")
     with monkeypatch.context() as patched:
         patched.setattr(publish, step, fail)
         with pytest.raises(subprocess.CalledProcessError):
-            publish.publish(site, lite=False)
+            publish.publish(site)
     assert (site / "index.html").read_text() == "former"
-    publish.publish(site, lite=False)
+    publish.publish(site)
     assert (site / "index.html").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
