@@ -76,7 +76,7 @@ def repack(svg: Path) -> None:
 
     def smaller(found: re.Match[str]) -> str:
         image = Image.open(BytesIO(base64.b64decode(found[0])))
-        for small in (image.convert("L"), image.convert("RGB").quantize(256)):
+        for small in (image.convert("L"), image.convert("LA"), image.convert("RGB").quantize(256)):
             if small.convert("RGBA").tobytes() == image.convert("RGBA").tobytes():
                 small.save(packed := BytesIO(), "PNG", optimize=True)
                 return base64.b64encode(packed.getvalue()).decode()
