@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdfium2 as pdfium
 import pytest
 from browsing import ROOT
 from bs4 import BeautifulSoup
@@ -39,8 +40,9 @@ def pdf(made: Path) -> PdfReader:
 
 
 @pytest.fixture(scope="module")
-def sheets(pdf: PdfReader) -> list[str]:
-    return [sheet.extract_text() for sheet in pdf.pages]  # slow, and asked for by many
+def sheets(made: Path) -> Iterator[list[str]]:
+    with pdfium.PdfDocument(made / "convnet-course.pdf") as document:  # pypdf takes two minutes
+        yield [sheet.get_textpage().get_text_range() for sheet in document]
 
 
 @pytest.fixture(scope="module")
