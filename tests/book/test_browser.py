@@ -4,6 +4,7 @@ Nothing asked of the network, nothing wrong in the console, all mathematics set,
 a phone, no violation found by axe-core.
 """
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -127,7 +128,27 @@ def test_one_text_of_each_kind_tells_a_bad_colour(opened: Opened) -> None:
     assert report.violations_count == 1
 
 
-def test_search_finds_pages(opened: Opened) -> None:
-    page = opened.goto("search.html?q=gradients")
-    page.wait_for_selector("#search-results li a")
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("conv-dx", "book/conv.html#equation-conv-dx"),
+        ("conv2d_backward", "book/api/conv.html#companion.conv.conv2d_backward"),
+        ("momentum", "book/glossary.html#term-momentum"),
+    ],
+)
+def test_search_finds_equations_functions_and_terms(opened: Opened, asked: str, found: str) -> None:
+    page = opened.goto(f"search.html?q={asked}")
+    first = page.locator("#search-results li a").first.get_attribute("href")
+    assert first is not None
+    assert re.sub(r"\?[^#]*", "", first) == found
     assert opened.wrong == []
+
+
+def test_the_first_page_shows_map_explorer_and_ways_in_on_one_screen(opened: Opened) -> None:
+    page = opened.goto("book/intro.html")
+    for what in (".network-map", "article .cx-formula", "article .sidebar"):
+        box = page.locator(what).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= DESKTOP["height"], what
+    layers = [link.get_attribute("href") for link in page.locator(".network-map a").all()]
+    assert layers == ["conv.html", "relu.html", "pool.html", "dense.html", "softmax.html"]
