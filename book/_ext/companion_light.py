@@ -24,6 +24,7 @@ from sphinx.highlighting import PygmentsBridge
 ICON = re.compile(r'((?:\.fa-[\w-]+:+before,?)+)\{content:"\\([0-9a-f]+)')
 PICTURE = re.compile(r'<img (?P<rest>[^>]*\bsrc="[^"]*_images/(?P<name>[^"/]+)")')
 IMAGE = re.compile(r"(?<=data:image/png;base64,)[\sA-Za-z0-9+/=]+")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 NAME = re.compile(r"\bfa-[\w-]+")
 CHARACTER = re.compile(r'"\\([ef][0-9a-f]{3})"')  # Font Awesome's are U+E000 to U+F8FF
 
@@ -35,10 +36,21 @@ def fetch_pictures_late(
     source = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
 
     def late(found: re.Match[str]) -> str:
-        width, height = imagesize.get(source[found["name"]])
+        width, height = map(round, imagesize.get(source[found["name"]]))
         return f'<img loading="lazy" width="{width}" height="{height}" {found["rest"]}'
 
     context["body"] = PICTURE.sub(late, context.get("body", ""))
+
+
+def leave_out_widgets(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object
+) -> None:
+    """Drop what a notebook's execution says of its widgets: without a kernel nothing reads it."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if getattr(script, "attributes", {}).get("type") != WIDGET_STATE
+    ]
 
 
 class Lean(HtmlFormatter):
@@ -103,5 +115,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     PygmentsBridge.html_formatter = Lean
     app.connect("html-page-context", fetch_pictures_late)
+    app.connect("html-page-context", leave_out_widgets, priority=900)  # after myst_nb adds it
     app.connect("build-finished", lighten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

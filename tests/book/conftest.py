@@ -41,7 +41,7 @@ def html(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
     BUILT_BOOK names a folder that is built already, for a quick look at one test.
     """
     if os.environ.get("BUILT_BOOK"):
-        return Path(os.environ["BUILT_BOOK"])
+        return Path(os.environ["BUILT_BOOK"]).resolve()
     shared = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent  # one build for all workers

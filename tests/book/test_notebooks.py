@@ -32,7 +32,7 @@ def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
 
 def test_every_cell_was_run_once_and_in_order(path: Path) -> None:
     counts = [cell.execution_count for cell in cells(path, "code")]
-    assert counts == list(range(1, len(counts) + 1))
+    assert counts == list(range(1, len(counts) + 1)), f"run book/run_notebooks.py {path}"
 
 
 def test_the_first_cell_gets_the_package(path: Path) -> None:
@@ -82,4 +82,4 @@ def test_explorers_hold_the_present_front_end(path: Path) -> None:
         for kind in re.findall(r'<div class="cx-static" data-explorer="(\w+)">', page):
             explorer = still(kind)
             present = FRONT_END.findall(explorer.html(explorer.settings))
-            assert FRONT_END.findall(page) == present, "run book/run_notebooks.py"
+            assert FRONT_END.findall(page) == present, f"run book/run_notebooks.py {path}"
