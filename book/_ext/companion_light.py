@@ -26,7 +26,7 @@ PICTURE = re.compile(r'<img (?P<rest>[^>]*\bsrc="[^"]*_images/(?P<name>[^"/]+)")
 IMAGE = re.compile(r"(?<=data:image/png;base64,)[\sA-Za-z0-9+/=]+")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 NAME = re.compile(r"\bfa-[\w-]+")
-CHARACTER = re.compile(r'"\\([ef][0-9a-f]{3})"')  # Font Awesome's are U+E000 to U+F8FF
+CHARACTER = re.compile(r'"(?:\\([ef][0-9a-f]{3})|([\ue000-\uf8ff]))"')  # as a number or itself
 
 
 def fetch_pictures_late(
@@ -69,14 +69,16 @@ def icons(site: Path) -> set[int]:
     named = {name for text in texts for name in NAME.findall(text)}
     styles = "".join(path.read_text("utf-8") for path in site.rglob("*.css"))
     used = {code for names, code in ICON.findall(styles) if named.intersection(NAME.findall(names))}
-    used.update(CHARACTER.findall(ICON.sub("", styles)))
-    return {int(code, 16) for code in used}
+    others = CHARACTER.findall(ICON.sub("", styles))
+    return {int(code, 16) for code in used} | {int(n, 16) if n else ord(c) for n, c in others}
 
 
 def cut(path: Path, characters: set[int]) -> None:
     """Leave of a font what these characters need."""
     options = subset.Options(flavor=path.suffix[1:].replace("ttf", "") or None)
     font = subset.load_font(path, options)
+    if not characters & font.getBestCmap().keys():
+        return  # never fetched, and without a letter no font
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=characters)
     cutter.subset(font)

@@ -83,7 +83,8 @@ def test_an_image_in_a_drawing_keeps_every_pixel_in_fewer_bytes(site: Path) -> N
 def test_the_icon_fonts_have_what_the_pages_name_and_no_more(html: Path) -> None:
     fonts = html / "_static" / "vendor" / "fontawesome" / "webfonts"
     icons = TTFont(fonts / "fa-solid-900.woff2").getBestCmap()
-    names = {0xF019: "download", 0xF002: "magnifying-glass", 0xF303: "an exercise's pencil"}
+    names = {0xF019: "download", 0xF002: "search", 0xF05A: "note", 0xF303: "exercise"}
+    assert 0xF09B in TTFont(fonts / "fa-brands-400.woff2").getBestCmap()  # beside links to GitHub
     assert [name for code, name in names.items() if code not in icons] == []
     assert len(icons) < 100
     assert not list(html.rglob("fontawesome.js*"))
