@@ -35,7 +35,9 @@ from companion.reference import EQUATIONS
 
 LISTING = re.compile(r"^```\{literalinclude\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"^:([\w-]+): *(.*)$", re.MULTILINE)
-AUTODOC = re.compile(r"^```\{eval-rst\}\n.*?^```$", re.MULTILINE | re.DOTALL)
+MADE = re.compile(r"^```\{(?:downloads|eval-rst|how-to-cite)\}\n.*?^```$", re.MULTILINE | re.DOTALL)
+OUTSIDE = re.compile(r"://|\.zip$")  # of the book's pages: another site, or what the build makes
+DIV = re.compile(r"^:::\{div\} (.+)$", re.MULTILINE)
 SOLUTION_START = re.compile(r"^```\{solution-start\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOLUTION_END = re.compile(r"^```\{solution-end\}\n```$", re.MULTILINE)
 FENCE = "`" * 7
@@ -68,8 +70,8 @@ def listings(text: str, page: Path) -> str:
 
 
 def autodoc(text: str) -> str:
-    """Leave out what Sphinx makes from docstrings; the page and its links stay."""
-    return AUTODOC.sub("", text)
+    """Leave out what Sphinx makes from docstrings and files; the page and its links stay."""
+    return MADE.sub("", text)
 
 
 def solutions(cells: list[Node]) -> list[Node]:
@@ -104,7 +106,7 @@ def convert(root: Path) -> None:
         for cell in notebook.cells:
             cell.id = f"{page.stem}-{cell.id}"  # one name space for all pages
             if cell.cell_type == "markdown":
-                cell.source = listings(cell.source, page)
+                cell.source = DIV.sub(r":::{div}\n:class: \1", listings(cell.source, page))
         notebook.cells = solutions(notebook.cells)
         nbformat.write(notebook, page)  # type: ignore[no-untyped-call]
 
@@ -197,13 +199,14 @@ def lost(page: Path, tree: list[Node]) -> Iterator[str]:
     for node in tree:
         if node["type"] == "crossReference" and not (node.get("resolved") and node["children"]):
             yield f"reference to {node.get('label')} not resolved"
-        if node["type"] == "link" and not node.get("internal") and "://" not in node["url"]:
+        if node["type"] == "link" and not node.get("internal") and not OUTSIDE.search(node["url"]):
             yield f"link to {node['url']} leads nowhere"
         if node["type"] == "image" and not node.get("alt"):
             yield f"{node['url']} has no alternative text"
         if node.get("kind") == "notebook-code":
             yield from lost_outputs(node)
     removed = sum(node.get("visibility") == "remove" for node in tree if node["type"] == "block")
+    removed -= page.suffix == ".ipynb"  # the first, which gets the package
     shown = sum(node["type"] == "embed" and bool(node.get("children")) for node in tree)
     if removed != shown:
         yield f"{removed} code cells in solutions, {shown} shown"
