@@ -76,7 +76,7 @@ def icons(site: Path) -> set[int]:
 def cut(path: Path, characters: set[int]) -> None:
     """Leave of a font what these characters need."""
     options = subset.Options(flavor=path.suffix[1:].replace("ttf", "") or None)
-    font = subset.load_font(path, options)
+    font = subset.load_font(path, options, lazy=False)
     if not characters & font.getBestCmap().keys():
         return  # never fetched, and without a letter no font
     cutter = subset.Subsetter(options)
