@@ -96,15 +96,17 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Host(http.server.SimpleHTTPRequestHandler):
+    """A static host that says nothing."""
+
     def log_message(self, *args: object) -> None:
         pass
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, host: type[Host] = Host) -> Iterator[str]:
     """Serve a folder as a static host does; its address."""
-    handler = functools.partial(_Quiet, directory=folder)
+    handler = functools.partial(host, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,14 +1,11 @@
 """What a reader's line carries: bytes, which are the same on every machine, and not seconds."""
 
-import functools
 import gzip
-import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import DESKTOP
+from browsing import DESKTOP, Host, served
 from playwright.sync_api import Browser, Page, Request, Route
 
 KB = 1000
@@ -16,10 +13,10 @@ FIRST, NEXT = 700 * KB, 60 * KB
 SET = "() => !window.MathJax || MathJax.startup?.promise.then(() => document.fonts.ready)"
 
 
-class Compressed(http.server.SimpleHTTPRequestHandler):
+class Compressed(Host):
     """A static host as they are: text goes out compressed."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         path = Path(self.translate_path(self.path))
         kind = self.guess_type(path)
         body = path.read_bytes()
@@ -33,18 +30,12 @@ class Compressed(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def host(html: Path) -> Iterator[str]:
     """Address of the book on a host that compresses."""
-    handler = functools.partial(Compressed, directory=html)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(html, Compressed) as address:
+        yield address
 
 
 def transferred(page: Page, address: str) -> int:
