@@ -235,15 +235,15 @@ def test_labels_and_pictures_have_names(driver: Driver) -> None:
 
 
 @disk
-def test_a_control_answers_at_once(kind: str, driver: Driver) -> None:
+def test_a_control_answers_within_a_frame(kind: str, driver: Driver) -> None:
     """Script and layout, for stored states and typed ones."""
     explorer = still(kind)
     rng = np.random.default_rng(1)
     steps = list(walk(listed(explorer)))
     steps = steps[:: len(steps) // 40 + 1] + [sample(explorer, rng) for _ in range(20)]
-    # The least of three walks: what the explorer takes, not what else the machine is doing.
+    # The least of ten walks: what the explorer takes, not what else the machine is doing.
     walks = driver.ask(
-        """(root, steps) => [1, 2, 3].map(() => steps.map((state) => {
+        """(root, steps) => Array.from({length: 10}, () => steps.map((state) => {
             const { model } = root;
             const start = performance.now();
             for (const [name, value] of Object.entries(state))
@@ -256,8 +256,7 @@ def test_a_control_answers_at_once(kind: str, driver: Driver) -> None:
     )
     times = np.min(walks, axis=0)
     print(f"{kind}: median {np.median(times):.2f} ms, worst {max(times):.2f} ms")
-    # 3 to 6 ms on a quiet machine, where a frame is 16; a busy one has taken three times as long.
-    assert np.median(times) < 32
+    assert np.median(times) < 16
 
 
 @disk
