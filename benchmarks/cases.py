@@ -179,14 +179,13 @@ def check_ways() -> None:
 
 
 def pooling(before: ModuleType | None, kind: str, shape: tuple[int, ...]) -> Contestants:
-    """The contestants of one pooling by windows of 2."""
+    """The contestants of one pooling by windows of 2, as layers: they remember who won."""
     N, H, W, C = shape
     x, dy = normal(*shape), normal(N, H // 2, W // 2, C)
 
     def layer(package: Any) -> Call:
-        forward = getattr(package, f"{kind}_pool2d")
-        backward = getattr(package, f"{kind}_pool2d_backward")
-        return lambda: (forward(x, 2), backward(dy, x, 2))
+        pool = getattr(package, f"{kind.capitalize()}Pool2D")(2)
+        return lambda: (pool.forward(x), pool.backward(dy))
 
     return field(layer, before, **(peer.pooling(kind, dy, x) if peer else {}))
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .shapes import FloatArray, Window, nan_is_an_answer
+from .shapes import FloatArray, Window, quiet
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -155,14 +155,23 @@ def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[R
     """
     size = -(-N // max(1, min(THREADS, nbytes // WORTH)))
     parts = [slice(n, n + size) for n in range(0, N, max(size, 1))] or [slice(0, 0)]
-    run = nan_is_an_answer(function)  # which is a setting of the thread
+
+    def run(part: slice) -> Result:
+        with quiet():  # a setting of the thread
+            return function(part)
+
     others = [_pool().submit(run, part) for part in parts[1:]]
     return [run(parts[0]), *(other.result() for other in others)]
 
 
-def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
-    """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
-    images = max(1, CACHE // 2 * len(x) // max(x.nbytes, 1))
+def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray, arrays: int = 1) -> None:
+    """Call for a few images of the batch at a time, so that what it works on stays in the cache.
+
+    ``arrays`` is how many it needs that are as large as those images.
+    """
+    if not x.size:
+        return
+    images = max(1, CACHE * len(x) // (arrays * x.nbytes))
 
     def part(these: slice) -> None:
         with lent_scratch() as scratch:

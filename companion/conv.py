@@ -25,6 +25,7 @@ from .shapes import (
     as_gradient,
     as_int,
     as_pair,
+    as_pixels,
     as_vector,
     check_last_axis,
     check_padding,
@@ -247,7 +248,7 @@ def _scatter(
 ) -> Callable[[slice], None]:
     kh, kw, C, K = w.shape
     Ho, Wo = window.out_size
-    W = spread(w, window, 1)
+    W, dz = spread(w, window, 1), np.ascontiguousarray(dz)
 
     def part(images: slice) -> None:
         D, dx = dz[images], out[images]
@@ -257,18 +258,17 @@ def _scatter(
                 scratch.reset()
                 these = D[n : n + count]
                 N = len(these)
-                padded = scratch.zeros((C * N, window.rows.padded, window.columns.padded), w.dtype)
+                padded = scratch.zeros((C, window.rows.padded, window.columns.padded, N), w.dtype)
                 for i in range(0, Ho, rows):
-                    block = these[:, i : i + rows]
-                    n_rows = block.shape[1]
-                    dX = scratch.empty((len(W), N * n_rows * Wo), w.dtype)
-                    np.matmul(W, block.reshape(N * n_rows * Wo, K).T, out=dX)
-                    felt = dX.reshape(kh, kw, C * N, n_rows, Wo)
+                    block = scratch.empty((len(range(Ho)[i : i + rows]), Wo, N, K), w.dtype)
+                    as_pixels(block)[...] = as_pixels(these[:, i : i + rows]).transpose(1, 2, 0)
+                    dX = scratch.empty((len(W), math.prod(block.shape[:3])), w.dtype)
+                    np.matmul(W, block.reshape(-1, K).T, out=dX)
+                    felt = dX.reshape(kh, kw, C, *block.shape[:3])
                     for u, v, tap in window.taps():
                         padded[tap][:, i : i + rows] += felt[u, v]  # im2col-back
                     scratch.reset(1)
-                kept = window.crop(padded).reshape(C, N, *out.shape[1:3])
-                dx[n : n + count] = kept.transpose(1, 2, 3, 0)
+                dx[n : n + count] = window.crop(padded).transpose(3, 1, 2, 0)
 
     return part
 

@@ -20,17 +20,16 @@ from .shapes import (
     Padding,
     Size,
     Window,
-    as_bits,
     as_bool,
     as_float,
     as_gradient,
     as_pair,
+    as_pixels,
     check_padding,
     explicit_padding,
     is_same,
     nan_is_an_answer,
     one_dtype,
-    where_true,
 )
 
 
@@ -74,16 +73,26 @@ def max_pool2d(
 
 
 def _max_forward(x: FloatArray, window: Window) -> FloatArray:
-    y = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype)
+    y = _outputs(x, window)
 
     def largest(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
         tallest = _over_rows(np.maximum, padded, window.rows, scratch)  # (N, Ho, W + p, C)
         widest = _over_columns(np.maximum, tallest, window.columns, scratch)
-        y[images] = widest[:, :, window.columns.tap(0)]  # pool-max
+        _keep(y[images], widest, window.columns)  # pool-max
 
     in_blocks(largest, x)
     return y
+
+
+def _outputs(x: FloatArray, window: Window) -> FloatArray:
+    """Room for the outputs, (N, Ho, Wo, C)."""
+    return np.empty((len(x), *window.out_size, x.shape[3]), x.dtype)
+
+
+def _for_channels(of_pixels: NDArray[Any], x: FloatArray) -> NDArray[Any]:
+    """What holds for each output pixel, for each of its channels: (Ho, Wo) -> (Ho, Wo, C)."""
+    return np.repeat(of_pixels[..., None], x.shape[3], axis=2)
 
 
 def _over_rows(ufunc: np.ufunc, x: FloatArray, rows: Axis, scratch: Scratch) -> FloatArray:
@@ -110,6 +119,11 @@ def _fold(ufunc: np.ufunc, values: list[FloatArray], out: FloatArray) -> FloatAr
     if total is not out:  # a single value
         np.copyto(out, total)
     return out
+
+
+def _keep(y: NDArray[Any], computed: NDArray[Any], columns: Axis) -> None:
+    """Of what was computed for windows that start at any pixel, those that there are."""
+    as_pixels(y)[...] = as_pixels(computed)[:, :, columns.tap(0)]
 
 
 def _by_rows(x: NDArray[Any], rows: Axis) -> list[NDArray[Any]]:
@@ -170,64 +184,98 @@ def max_pool2d_backward(
     x, window = _door(x, kernel_size, stride, padding)
     shape = (len(x), *window.out_size, x.shape[3])
     dy, x = one_dtype(as_gradient("dy", dy, shape, "max_pool2d's output for this x"), x)
-    return _max_backward(dy, x, window)
+    return _max_backward(dy, _max_with_places(x, window)[1], window)
 
 
-def _max_backward(dy: FloatArray, x: FloatArray, window: Window) -> FloatArray:
-    """The largest of a window is the largest of its rows' largest: the chain rule, axis by axis.
+def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray[Any]]:
+    """The largest value of each window, and its place: how many pixels past the window's first.
 
-    A window's gradient goes to the first row that has the largest, and there to the first column.
+    Pixels are counted along the rows of the image: of values that tie, the first in row-major order
+    has the smallest place.
     """
-    dx, rows, columns = np.zeros(x.shape, x.dtype), window.rows, window.columns
-    is_padded = not (_exists(rows).all() and _exists(columns).all())
-    row_exists = _exists(rows)[None, :, None, None]
-    column_exists = _exists(columns)[None, None, :, None]
+    (kh, kw), W = window.kernel_size, x.shape[2]
+    y = _outputs(x, window)
+    places = np.empty(y.shape, np.min_scalar_type((kh - 1) * W + kw - 1))  # a byte or two
+    real = _for_channels(_first_real(window), x).astype(places.dtype)
 
-    def to_the_winner(images: slice, scratch: Scratch) -> None:
+    def compete(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
-        dpadded = window.pad(dx[images], 0, scratch.empty)
-        widest = _over_columns(np.maximum, padded, columns, scratch)  # (N, H + p, W + p, C)
-        y = _over_rows(np.maximum, widest, rows, scratch)  # (N, Ho, W + p, C)
-        left, dwidest = scratch.zeros(y.shape, y.dtype), scratch.zeros(widest.shape, y.dtype)
-        left[:, :, columns.tap(0)] = dy[images]
-        values, places = _by_rows(widest, rows), _by_rows(dwidest, rows)
-        exist = _by_rows(row_exists, rows) if is_padded else None
-        _hand_over(left, y, values, exist, places, scratch)
-        left, y = _by_columns(dwidest, columns)[0], _by_columns(widest, columns)[0]
-        values, places = _by_columns(padded, columns), _by_columns(dpadded, columns)
-        if is_padded:
-            exist = _by_columns(np.broadcast_to(column_exists, padded.shape), columns)
-        _hand_over(left, y, values, exist, places, scratch)
-        if is_padded:
-            dx[images] = window.crop(dpadded)
+        holds_nan = bool(np.isnan(padded.max()))
+        widest = scratch.empty(padded.shape, x.dtype)  # (N, H + p, W + p, C)
+        at = scratch.zeros(padded.shape, places.dtype)
+        values, (largest, *_), (place, *_) = (
+            _by_columns(each, window.columns) for each in (padded, widest, at)
+        )
+        ats = [place, *np.arange(1, kw, dtype=at.dtype)]
+        _win(values, ats, holds_nan, largest, place, scratch)
+        values, ats = _by_rows(widest, window.rows), _by_rows(at, window.rows)
+        tallest = scratch.empty(values[0].shape, x.dtype)  # (N, Ho, W + p, C)
+        place = scratch.empty(tallest.shape, at.dtype)
+        _win(values, [u * W + at for u, at in enumerate(ats)], holds_nan, tallest, place, scratch)
+        _keep(y[images], tallest, window.columns)  # pool-max
+        _keep(places[images], place, window.columns)
+        np.maximum(places[images], real, out=places[images])
 
-    in_blocks(to_the_winner, x)
-    return dx
+    in_blocks(compete, x)
+    return y, places
 
 
-def _hand_over(
-    left: FloatArray,
-    y: FloatArray,
+def _win(
     values: list[FloatArray],
-    exist: list[NDArray[np.bool_]] | None,
-    places: list[FloatArray],
+    places: list[NDArray[Any]],
+    holds_nan: bool,
+    largest: FloatArray,
+    place: NDArray[Any],
     scratch: Scratch,
 ) -> None:
-    """Add what is left of each window's gradient to the first of its values that is the largest.
-
-    What one took is no longer there for the next, and the last takes the rest.
-    """
-    wins, taken = scratch.empty(y.shape, bool), scratch.empty(y.shape, y.dtype)
-    holds_nan = bool(np.isnan(y.max(initial=-np.inf)))
-    for n, (value, place) in enumerate(zip(values[:-1], places[:-1], strict=True)):
-        np.equal(value, y, out=wins)
+    """The largest of the values, and the first of the places that hold it."""
+    best, at = values[0], places[0]
+    wins, won = scratch.empty(best.shape, bool), scratch.empty(best.shape, place.dtype)
+    for value, its_place in zip(values[1:], places[1:], strict=True):
+        np.greater(value, best, out=wins)
         if holds_nan:
-            wins |= np.isnan(value)
-        if exist is not None:
-            wins &= exist[n]
-        place += where_true(wins, left, out=taken)  # pool-max-backward
-        as_bits(left)[...] ^= as_bits(taken)  # to subtract would not do: inf - inf is not 0
-    places[-1][...] += left
+            wins |= np.isnan(value) & ~np.isnan(best)
+        np.multiply(wins, its_place, out=won)
+        best = np.maximum(best, value, out=largest)
+        at = np.maximum(at, won, out=place)  # places only grow
+    if best is not largest:  # a single value
+        np.copyto(largest, best)
+        np.copyto(place, at)
+
+
+def _starts(axis: Axis) -> NDArray[np.intp]:
+    """Where each window begins in the image; in the padding before it, below zero."""
+    return axis.stride * np.arange(axis.out) - axis.low
+
+
+def _first_real(window: Window) -> NDArray[np.intp]:
+    """Place of the first value of each window that is no padding, (Ho, Wo)."""
+    row, column = (np.maximum(-_starts(axis), 0) for axis in window)
+    first: NDArray[np.intp] = row[:, None] * window.columns.size + column
+    return first
+
+
+def _max_backward(dy: FloatArray, places: NDArray[Any], window: Window) -> FloatArray:
+    """Send each window's gradient to the value at its winner's place."""
+    (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
+    H, W = rows.size, columns.size
+    dx = np.zeros((N, H, W, C), dy.dtype)
+    first = (_starts(rows)[:, None] * W + _starts(columns))[..., None] * C + np.arange(C)
+    overlap = rows.overlap or columns.overlap
+
+    def to_the_winner(images: slice, scratch: Scratch) -> None:
+        coming, going = dy[images], dx[images].reshape(-1)
+        won = scratch.empty(coming.shape, np.intp)
+        np.multiply(places[images], C, out=won, dtype=np.intp)
+        won += first
+        won += np.arange(0, going.size, H * W * C)[:, None, None, None]
+        if overlap:
+            np.add.at(going, won.reshape(-1), coming.reshape(-1))  # pool-max-backward
+        else:  # no value can win twice: nothing to add
+            going[won.reshape(-1)] = coming.reshape(-1)
+
+    in_blocks(to_the_winner, dx)
+    return dx
 
 
 @nan_is_an_answer
@@ -279,13 +327,14 @@ def avg_pool2d(
 
 
 def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    y, counts = np.empty((len(x), *window.out_size, x.shape[3]), x.dtype), counts.astype(x.dtype)
+    y, counts = _outputs(x, window), _for_channels(counts, x).astype(x.dtype)
 
     def average(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], empty=scratch.empty)
         tall = _over_rows(np.add, padded, window.rows, scratch)  # (N, Ho, W + p, C)
         total = _over_columns(np.add, tall, window.columns, scratch)
-        np.divide(total[:, :, window.columns.tap(0)], counts, out=y[images])  # pool-avg
+        _keep(y[images], total, window.columns)
+        np.divide(y[images], counts, out=y[images])  # pool-avg
 
     in_blocks(average, x)
     return y
@@ -338,23 +387,32 @@ def avg_pool2d_backward(
 
 
 def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    dx, counts = np.empty(x.shape, x.dtype), counts.astype(dy.dtype)
+    dx, counts = np.zeros(x.shape, x.dtype), _for_channels(counts, x).astype(x.dtype)
     rows, columns = window.rows, window.columns
 
     def share(images: slice, scratch: Scratch) -> None:
         (N, _, _, C), width = dy[images].shape, columns.padded
-        shares = scratch.zeros((N, rows.out, width, C), x.dtype)
-        np.divide(dy[images], counts, out=shares[:, :, columns.tap(0)])
-        across = scratch.zeros(shares.shape, x.dtype)
-        for place in _by_columns(across, columns):
-            place += _by_columns(shares, columns)[0]
-        padded = scratch.zeros((N, rows.padded, width, C), x.dtype)
-        for place in _by_rows(padded, rows):
-            place += across  # pool-avg-backward
-        dx[images] = window.crop(padded)
+        shares = scratch.empty(dy[images].shape, x.dtype)
+        np.divide(dy[images], counts, out=shares)
+        across = scratch.zeros((N, rows.out, width, C), x.dtype)
+        for v in range(columns.kernel):
+            _give(shares, across, (slice(None), slice(None), columns.tap(v)), columns)
+        padded = window.pad(dx[images], 0, scratch.empty)
+        for u in range(rows.kernel):
+            _give(across, padded, (slice(None), rows.tap(u)), rows)  # pool-avg-backward
+        if window.is_padded:
+            dx[images] = window.crop(padded)
 
     in_blocks(share, x)
     return dx
+
+
+def _give(values: FloatArray, into: FloatArray, tap: Any, axis: Axis) -> None:
+    """Add up where windows overlap; where they do not, there is only zero, and a copy will do."""
+    if axis.overlap:
+        into[tap] += values
+    else:
+        as_pixels(into)[tap] = as_pixels(values)
 
 
 class Settings(TypedDict):
@@ -415,14 +473,17 @@ class MaxPool2D(_Pooling):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
-        x = as_float("x", x, "N H W C")
-        y = max_pool2d(x, self.kernel_size, **self._settings())
-        self._remember(x)
+        x, window = _door(x, self.kernel_size, **self._settings())
+        y, places = _max_with_places(x, window)
+        self._remember(y)
+        self._places, self._window = places, window
         return y
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
-        return max_pool2d_backward(dz, self._recall(), self.kernel_size, **self._settings())
+        y = self._recall()
+        dy, _ = one_dtype(as_gradient("dy", dz, y.shape, "max_pool2d's output for this x"), y)
+        return _max_backward(dy, self._places, self._window)
 
 
 class AvgPool2D(_Pooling):
@@ -493,16 +554,16 @@ def _exists(axis: Axis) -> NDArray[np.bool_]:
 
 
 def _counts(window: Window, count_include_pad: bool) -> FloatArray:
-    """How many values each window's average is taken over, (1, Ho, Wo, 1)."""
+    """How many values each window's average is taken over, (Ho, Wo)."""
     if as_bool("count_include_pad", count_include_pad):
         kh, kw = window.kernel_size
-        return np.full((1, *window.out_size, 1), float(kh * kw))
+        return np.full(window.out_size, float(kh * kw))
     rows, columns = (
         np.sum([_exists(axis)[axis.tap(u)] for u in range(axis.kernel)], axis=0)
         for axis in (window.rows, window.columns)
     )
     counts: FloatArray = np.multiply.outer(rows, columns).astype(np.float64)
-    return counts[None, :, :, None]  # (1, Ho, Wo, 1)
+    return counts
 
 
 def _door(

@@ -49,7 +49,7 @@ def relu(z: ArrayLike) -> FloatArray:
         zeros = scratch.zeros(before[entries].shape, z.dtype)  # a single 0 would be slower
         np.maximum(before[entries], zeros, out=after[entries])  # relu-forward
 
-    in_blocks(part, before)
+    in_blocks(part, before, arrays=2)
     return a
 
 

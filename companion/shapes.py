@@ -53,6 +53,11 @@ class Axis(NamedTuple):
         return self.dilation * (self.kernel - 1) + 1
 
     @property
+    def overlap(self) -> bool:
+        """Whether the windows reach into each other."""
+        return self.stride < self.extent
+
+    @property
     def out(self) -> int:
         """Number of outputs (conv-size)."""
         return (self.padded - self.extent) // self.stride + 1
@@ -158,12 +163,17 @@ class Window(NamedTuple):
         """Output size ``(Ho, Wo)``."""
         return self.rows.out, self.columns.out
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether there is any padding."""
+        return any((self.rows.low, self.rows.high, self.columns.low, self.columns.high))
+
     def pad(
         self, x: FloatArray, value: float = 0.0, empty: Callable[..., Any] = np.empty
     ) -> FloatArray:
         """Put the padding around, (N, H, W, C) -> (N, H + p, W + p, C); ``x`` itself if none."""
         (N, _, _, C), rows, columns = x.shape, self.rows, self.columns
-        if not (rows.low or rows.high or columns.low or columns.high):
+        if not self.is_padded:
             return x
         padded: FloatArray = empty((N, rows.padded, columns.padded, C), x.dtype)
         padded.fill(value)
@@ -426,15 +436,19 @@ def as_gradient(name: str, value: ArrayLike, shape: tuple[int, ...], of: str) ->
     return array
 
 
+# Let inf - inf be NaN and what is too large be inf, as the equations say: no warning.
+quiet = functools.partial(np.errstate, invalid="ignore", over="ignore", under="ignore")
+
+
 def nan_is_an_answer(function: Function) -> Function:
-    """Let ``inf - inf`` be NaN and what is too large be inf, as the equations say: no warning."""
+    """Call the function in :data:`quiet`."""
 
     @functools.wraps(function)
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with quiet():
             return function(*args, **kwargs)
 
-    return cast("Function", quiet)
+    return cast("Function", call)
 
 
 def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> None:
@@ -464,13 +478,19 @@ def as_bits(values: FloatArray) -> NDArray[Any]:
     return values.view(f"i{values.itemsize}")
 
 
+def as_pixels(images: NDArray[Any]) -> NDArray[np.void]:
+    """The same memory, a pixel's channels as one item: to be copied as one, whatever they hold."""
+    return images.view(np.dtype((np.void, images.shape[-1] * images.itemsize)))[..., 0]
+
+
 def column_sums(rows: FloatArray) -> FloatArray:
     """Sum over the rows, a thousand at a time and those sums in double: float32 would drift."""
+    thousands, K = len(rows) // 1000, rows.shape[1]
+    whole = rows[: thousands * 1000].reshape(thousands, 1000, K)
+    rest = rows[thousands * 1000 :]
     ones = np.ones(1000, rows.dtype)
-    blocks = (rows[i : i + 1000] for i in range(0, len(rows), 1000))
-    total = np.zeros(rows.shape[1], np.float64)
-    for block in blocks:
-        total += ones[: len(block)] @ block
+    total = (ones @ whole).sum(axis=0, dtype=np.float64)  # (1000,) @ (thousands, 1000, K)
+    total += ones[: len(rest)] @ rest
     return total.astype(rows.dtype)
 
 
