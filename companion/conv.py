@@ -246,27 +246,30 @@ def _input_gradient(
 def _scatter(
     dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
-    kh, kw, C, K = w.shape
-    Ho, Wo = window.out_size
-    W, dz = spread(w, window, 1), np.ascontiguousarray(dz)
+    (kh, kw, C, K), (Ho, Wo) = w.shape, window.out_size
+    W, dz, rows, columns = spread(w, window, 1), np.ascontiguousarray(dz), *window
 
     def part(images: slice) -> None:
         D, dx = dz[images], out[images]
-        count, rows = block_size(len(D), Ho, Wo * W.shape[0] * W.itemsize)
+        count, height = block_size(len(D), Ho, Wo * W.shape[0] * W.itemsize)
         with lent_scratch() as scratch:
             for n in range(0, len(D), count):
                 scratch.reset()
                 these = D[n : n + count]
                 N = len(these)
-                padded = scratch.zeros((C, window.rows.padded, window.columns.padded, N), w.dtype)
-                for i in range(0, Ho, rows):
-                    block = scratch.empty((len(range(Ho)[i : i + rows]), Wo, N, K), w.dtype)
-                    as_pixels(block)[...] = as_pixels(these[:, i : i + rows]).transpose(1, 2, 0)
-                    dX = scratch.empty((len(W), math.prod(block.shape[:3])), w.dtype)
-                    np.matmul(W, block.reshape(-1, K).T, out=dX)
-                    felt = dX.reshape(kh, kw, C, *block.shape[:3])
-                    for u, v, tap in window.taps():
-                        padded[tap][:, i : i + rows] += felt[u, v]  # im2col-back
+                padded = scratch.zeros((C, rows.padded, columns.padded, N), w.dtype)
+                for i in range(0, Ho, height):
+                    block = as_pixels(these[:, i : i + height]).transpose(1, 2, 0)
+                    last = scratch.empty((*block.shape, K), w.dtype)  # the batch comes last
+                    as_pixels(last)[...] = block
+                    dX = scratch.empty((len(W), block.size), w.dtype)
+                    np.matmul(W, last.reshape(block.size, K).T, out=dX)
+                    felt = dX.reshape(kh, kw, C, *block.shape)
+                    wide = scratch.zeros((kh, C, len(block), columns.padded, N), w.dtype)
+                    for v in range(kw):
+                        wide[:, :, :, columns.tap(v)] += felt[:, v]
+                    for u in range(kh):
+                        padded[:, rows.tap(u)][:, i : i + height] += wide[u]  # im2col-back
                     scratch.reset(1)
                 dx[n : n + count] = window.crop(padded).transpose(3, 1, 2, 0)
 

@@ -491,7 +491,8 @@ def column_sums(rows: FloatArray) -> FloatArray:
     ones = np.ones(1000, rows.dtype)
     total = (ones @ whole).sum(axis=0, dtype=np.float64)  # (1000,) @ (thousands, 1000, K)
     total += ones[: len(rest)] @ rest
-    return total.astype(rows.dtype)
+    sums: FloatArray = total.astype(rows.dtype)
+    return sums
 
 
 def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:
