@@ -215,12 +215,7 @@ def classes(before: ModuleType | None, N: int, K: int) -> Contestants:
     """The contestants of softmax with cross-entropy."""
     z, labels = normal(N, K), RNG.integers(0, K, N)
     return field(
-        lambda package: (
-            lambda: (
-                package.cross_entropy(z, labels),
-                package.cross_entropy_backward(z, labels),
-            )
-        ),
+        lambda package: lambda: package.cross_entropy_with_gradient(z, labels),
         before,
         **(peer.cross_entropy(z, labels) if peer else {}),
     )
@@ -236,8 +231,8 @@ def stepper(package: Any) -> Callable[[Array, Array], object]:
 
     def step(x: Array, labels: Array) -> None:
         logits = network.forward(x)
-        package.cross_entropy(logits, labels)
-        network.backward(package.cross_entropy_backward(logits, labels))
+        _, dz = package.cross_entropy_with_gradient(logits, labels)
+        package.network.fill_grads(network, dz)
         optimizer.step(network)
 
     return step

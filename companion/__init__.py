@@ -25,6 +25,7 @@ from .shapes import output_size
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_with_gradient,
     log_softmax,
     softmax,
     softmax_backward,
@@ -120,6 +121,7 @@ __all__ = [
     "cosine_decay",
     "cross_entropy",
     "cross_entropy_backward",
+    "cross_entropy_with_gradient",
     "dense",
     "dense_backward",
     "diagnose",

@@ -160,19 +160,14 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
     """
     z = as_float("z", z, "N K")
     y = _checked(labels, z)
-    if not len(z):
-        return float("nan")
     terms = np.empty(len(z), z.dtype)
 
-    def add_up(rows: slice, _: Scratch) -> None:
-        log_a = log_softmax(z[rows])
-        if y.ndim == 1:  # the others are multiplied by 0
-            terms[rows] = log_a[np.arange(len(log_a)), y[rows]]
-        else:
-            terms[rows] = where_true(y[rows] != 0, y[rows] * log_a).sum(axis=1)  # 0 log 0 is 0
+    def add_up(rows: slice, scratch: Scratch) -> None:
+        shifted, e = _exponentials(z[rows], scratch.empty(z[rows].shape, z.dtype))
+        terms[rows] = _log_likelihoods(shifted, e.sum(axis=1), y[rows])
 
     in_blocks(add_up, z)
-    return float(0.0 - terms.sum() / len(z))  # softmax-loss
+    return _mean_loss(terms)
 
 
 def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
@@ -209,15 +204,87 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
     y, dz = _checked(labels, z), np.empty(z.shape, z.dtype)
 
     def gradient(rows: slice, _: Scratch) -> None:
-        a = softmax(z[rows])
-        if y.ndim == 1:
-            a[np.arange(len(a)), y[rows]] -= 1
-        else:
-            a -= y[rows]
-        np.divide(a, max(len(z), 1), out=dz[rows])  # softmax-fused
+        e = _exponentials(z[rows], dz[rows])[1]
+        _less_labels(e, e.sum(axis=1), y[rows], len(z))
 
     in_blocks(gradient, z)
     return dz
+
+
+def cross_entropy_with_gradient(z: ArrayLike, labels: ArrayLike) -> tuple[float, FloatArray]:
+    """Loss and gradient at once, for the exponentials are the same.
+
+    Parameters
+    ----------
+    z : array_like, (N, K)
+        Logits.
+    labels : array_like of int, (N,), or of rows that sum to one, (N, K)
+        As for :func:`cross_entropy`.
+
+    Returns
+    -------
+    loss : float
+        That of :func:`cross_entropy`.
+    dz : ndarray, (N, K)
+        That of :func:`cross_entropy_backward`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`cross_entropy`.
+
+    Notes
+    -----
+    Chapter ``softmax``, equations softmax-loss and softmax-fused.
+
+    Examples
+    --------
+    >>> loss, dz = cross_entropy_with_gradient([[0.0, 0.0]], [0])
+    >>> round(loss, 6), dz
+    (0.693147, array([[-0.5,  0.5]]))
+    """
+    z = as_float("z", z, "N K")
+    y, dz, terms = _checked(labels, z), np.empty(z.shape, z.dtype), np.empty(len(z), z.dtype)
+
+    def both(rows: slice, _: Scratch) -> None:
+        shifted, e = _exponentials(z[rows], dz[rows])
+        total = e.sum(axis=1)
+        terms[rows] = _log_likelihoods(shifted, total, y[rows])
+        _less_labels(e, total, y[rows], len(z))
+
+    in_blocks(both, z)
+    return _mean_loss(terms), dz
+
+
+def _exponentials(z: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArray]:
+    shifted = _shifted(z)
+    return shifted, np.exp(shifted, out=out)
+
+
+def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) -> FloatArray:
+    """Logarithm of the probability of each label; of the classes' mean where labels are shares."""
+    if y.ndim == 1:  # the other classes are multiplied by 0
+        chosen: FloatArray = shifted[np.arange(len(y)), y] - np.log(total)
+        return chosen
+    log_a = shifted - np.log(total)[:, None]  # softmax-log
+    mean: FloatArray = where_true(y != 0, y * log_a).sum(axis=1)  # 0 log 0 is 0
+    return mean
+
+
+def _less_labels(e: FloatArray, total: FloatArray, y: NDArray[Any], N: int) -> None:
+    """Make exponentials the gradient: ``(a - y) / N`` (softmax-fused)."""
+    e /= total[:, None]
+    if y.ndim == 1:
+        e[np.arange(len(y)), y] -= 1
+    else:
+        e -= y
+    e /= N
+
+
+def _mean_loss(log_likelihoods: FloatArray) -> float:
+    if not len(log_likelihoods):
+        return float("nan")
+    return float(0.0 - log_likelihoods.sum() / len(log_likelihoods))  # softmax-loss
 
 
 def _last_axis(name: str, value: ArrayLike) -> FloatArray:

@@ -18,7 +18,7 @@ from .network import Layer, check_protocol, fill_grads
 from .optim import SGD
 from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
-from .softmax import cross_entropy, cross_entropy_backward
+from .softmax import cross_entropy, cross_entropy_with_gradient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -296,13 +296,13 @@ def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 25
 def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Evaluation:
     network = training.network
     logits = network.forward(x)
-    loss = cross_entropy(logits, y)
+    loss, dz = cross_entropy_with_gradient(logits, y)
     if not np.isfinite(loss):  # before the network has learned from it
         raise FloatingPointError(
             f"the loss is {loss} at step {len(training.step_loss)}: "
             "try a smaller learning rate, and check the examples for NaN"
         )
-    fill_grads(network, cross_entropy_backward(logits, y))
+    fill_grads(network, dz)
     training.optimizer.step(network)
     training.step_loss.append(loss)
     return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))

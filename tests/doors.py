@@ -127,6 +127,9 @@ FUNCTIONS = {
     "cross_entropy_backward": Door(
         companion.cross_entropy_backward, {"z": normal(3, 5), "labels": SOFT}
     ),
+    "cross_entropy_with_gradient": Door(
+        companion.cross_entropy_with_gradient, {"z": normal(3, 5)}, {"labels": LABELS}
+    ),
     "activations": Door(lambda **given: tuple(companion.activations(**given)), {"x": X}, LOOK),
     "saliency": Door(companion.saliency, {"x": X}, LOOK),
     "occlusion": Door(companion.occlusion, {"x": X}, {**LOOK, "kernel_size": 2, "stride": 2}),

@@ -11,6 +11,7 @@ from companion import (
     check_gradient,
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_with_gradient,
     log_softmax,
     numerical_gradient,
     reference,
@@ -40,6 +41,16 @@ def test_against_the_loops(seed):
             cross_entropy_backward(z, y),
             reference.softmax_fused(z, rows),
         )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("soft", [False, True])
+def test_loss_and_gradient_at_once_are_those_of_one_after_the_other(dtype, soft):
+    z, _, labels, shares = case(0)
+    z, y = 30 * z.astype(dtype), shares if soft else labels
+    loss, dz = cross_entropy_with_gradient(z, y)
+    assert loss == cross_entropy(z, y)
+    np.testing.assert_array_equal(dz, cross_entropy_backward(z, y), strict=True)
 
 
 @pytest.mark.parametrize("seed", range(5))
