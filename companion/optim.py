@@ -177,10 +177,10 @@ class SGD(Optimizer):
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         velocity = self._memory["velocity"]
-        gradients = gradients_of(network, velocity)
+        params, gradients = params_and_gradients(network, velocity)
         self._steps += 1
         moved = {}
-        for name, p in network.params.items():
+        for name, p in params.items():
             gradient = gradients[name]
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
@@ -256,10 +256,10 @@ class Adam(Optimizer):
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         means, squares = self._memory["mean"], self._memory["square"]
-        gradients = gradients_of(network, means)
+        params, gradients = params_and_gradients(network, means)
         self._steps += 1
         moved = {}
-        for name, p in network.params.items():
+        for name, p in params.items():
             gradient = gradients[name]
             means[name] = self.beta1 * means.get(name, 0.0) + (1 - self.beta1) * gradient
             squares[name] = self.beta2 * squares.get(name, 0.0) + (1 - self.beta2) * gradient**2
@@ -287,8 +287,10 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
     return in_range(f"learning_rate({step})", learning_rate(step), low=0.0)
 
 
-def gradients_of(network: Layer, memory: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """The gradient of every parameter, or an error that says which has none, or none that fits.
+def params_and_gradients(
+    network: Layer, memory: Mapping[str, FloatArray]
+) -> tuple[Mapping[str, FloatArray], dict[str, FloatArray]]:
+    """Every parameter and its gradient, or an error that says which has none, or none that fits.
 
     ``memory`` is what the optimiser remembers of earlier steps, which must fit too.
     """
@@ -303,7 +305,7 @@ def gradients_of(network: Layer, memory: Mapping[str, FloatArray]) -> dict[str, 
                 f"network must be the one of the earlier steps: it has no parameter {name} of "
                 f"shape {remembered.shape}"
             )
-    return {
+    return params, {
         name: as_gradient(f"the gradient of {name}", gradients[name], p.shape, f"parameter {name}")
         for name, p in params.items()
     }

@@ -406,7 +406,8 @@ def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
     elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
     else:
         raise TypeError(
             f"{name} must hold float32, float64, integers or booleans, got dtype {array.dtype}"
