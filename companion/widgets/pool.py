@@ -128,7 +128,7 @@ class PoolExplorer(Explorer):
             counted = settings["pooling"] == "counted"
             y = avg_pool2d(x, **geometry(settings), count_include_pad=counted)
             dx = avg_pool2d_backward(dy, x, **geometry(settings), count_include_pad=counted)
-            special = {"D": plain(_counts(window, counted)[0, :, :, 0])}
+            special = {"D": plain(_counts(window, counted))}
         tables = {"x": window.pad(x), "y": y, "dy": dy, "dx": dx}
         return {
             **frame,
