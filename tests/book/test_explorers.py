@@ -30,26 +30,29 @@ from companion.widgets._controls import Choice, Slider
 
 # Where axe has been put into the page already.
 AXE = Axe(axe_script="")
-# One text of each look is marked: of alike colours on alike grounds axe need measure one.
+# The longest text of each look is marked: of alike colours on alike grounds axe need measure one,
+# and a text of one letter it leaves undecided.
 LOOKS = """(root) => {
-    const looks = new Map([[null, ""]]);
+    const known = new Map([[null, ""]]);
     const look = (e) => {
-        if (!looks.has(e)) {
+        if (!known.has(e)) {
             const s = getComputedStyle(e);
-            const own = [s.color, s.backgroundColor, s.backgroundImage, s.opacity, s.fontSize,
-                s.fontWeight, s.visibility];
-            looks.set(e, `${look(e.parentElement)} ${e.localName}.${e.className} ${own}`);
+            const own = [e.localName, e.className, "letter" in e.dataset, s.color, s.opacity,
+                s.backgroundColor, s.backgroundImage, s.fontSize, s.fontWeight, s.visibility];
+            known.set(e, `${look(e.parentElement)} ${own}`);
         }
-        return looks.get(e);
+        return known.get(e);
     };
-    const seen = new Set();
+    const longest = {};
     for (const e of root.querySelectorAll("*:not(svg *)")) {
+        e.removeAttribute("data-look");
         const words = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
         if (!words && !e.matches("input:not([type=range], [type=radio])")) continue;
-        if (!seen.has(look(e))) e.setAttribute("data-look", seen.size);
-        seen.add(look(e));
+        const other = longest[look(e)];
+        if (!other || e.textContent.length > other.textContent.length) longest[look(e)] = e;
     }
-    return seen.size;
+    Object.values(longest).forEach((e) => e.setAttribute("data-look", ""));
+    return Object.keys(longest).length;
 }"""
 
 # Milliseconds that each of some steps takes.
