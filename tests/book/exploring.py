@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
@@ -44,6 +45,7 @@ READ = r"""(root) => {
         status: plain(root.querySelector("[role=status]").textContent),
         formula: [...root.querySelectorAll(".cx-formula p")].map((p) => plain(p.textContent)),
         legend: root.querySelector(".cx-legend").textContent,
+        focus: root.querySelector(":focus")?.dataset.at,
     };
 }"""
 
@@ -67,14 +69,20 @@ CHOOSE = """(root, [name, value]) => {
     const radios = [...root.querySelectorAll(`fieldset[data-name=${name}] input`)];
     radios.find((radio) => radio.value === value).click();
 }"""
-POINT = f"""(root, [selector, keys]) => {{
+GO = """(link) => new Promise((heard) => {
+    addEventListener("hashchange", heard, {once: true});
+    location.hash = link;
+})"""
+POINT = f"""(root, [selector, groups]) => {{
     root.querySelector(selector).focus();
-    for (const key of keys)
-        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {{
-            key: key.split("+").at(-1), ctrlKey: key.startsWith("Control+"),
-            bubbles: true, cancelable: true,
-        }}));
-    return ({READ})(root);
+    return groups.map((keys) => {{
+        for (const key of keys)
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {{
+                key: key.split("+").at(-1), ctrlKey: key.startsWith("Control+"),
+                bubbles: true, cancelable: true,
+            }}));
+        return ({READ})(root);
+    }});
 }}"""
 
 # Settings in, what is shown out, through the model that the page's own controls use.
@@ -117,6 +125,10 @@ class Driver:
         """A setting, or the frame, as the page has it."""
         return self.ask("(root, name) => root.model.get(name)", name)
 
+    def go(self, link: str) -> None:
+        """Follow a link on the page to a view of an explorer."""
+        self.page.evaluate(GO, link)
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
@@ -136,7 +148,11 @@ class Driver:
 
     def point(self, *keys: str, grid: str = "") -> dict[str, Any]:
         """Go to the grid whose cells can be pointed at and press keys in it."""
-        return self.ask(POINT, [stop(grid), keys])
+        return self.points([keys], grid)[0]
+
+    def points(self, groups: Iterable[Sequence[str]], grid: str = "") -> list[dict[str, Any]]:
+        """What is shown after each group of keys, pressed one after the other in a grid."""
+        return self.ask(POINT, [stop(grid), list(groups)])
 
     def type(self, grid: str, cell: tuple[int, int], text: str) -> None:
         """Type a number into a cell of a grid, by keyboard alone."""
@@ -158,8 +174,13 @@ class Keyboard(Driver):
 
     def slide(self, name: str, value: float) -> None:
         slider = self.root.locator(f"input[data-name={name}]")
-        now, step = slider.evaluate("e => { e.focus(); return [e.valueAsNumber, e.step || 1]; }")
-        steps = round((value - now) / float(step))
+        now, step, low = slider.evaluate(
+            "e => { e.focus(); return [e.valueAsNumber, Number(e.step || 1), Number(e.min)]; }"
+        )
+        if value == low:
+            self.press("Home")
+            return
+        steps = round((value - now) / step)
         self.press(*["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
 
     def choose(self, name: str, value: str) -> None:
@@ -177,6 +198,57 @@ class Keyboard(Driver):
         self.root.locator(stop(grid)).first.focus()
         self.press(*keys)
         return self.read()
+
+
+# Of a page the article, and what it stands in for its styles.
+STRIP = """() => {
+    for (let e = document.querySelector("article"); e !== document.body; e = e.parentElement)
+        for (const other of [...e.parentElement.children]) if (other !== e) other.remove();
+}"""
+# The explorer as the page's source has it, in place of the one that a test has moved.
+RENEW = """([source, link]) => {
+    history.replaceState(null, "", link || location.pathname);
+    document.documentElement.dataset.theme = "auto";
+    const explorer = document.createRange().createContextualFragment(source);
+    document.querySelector("article").replaceChildren(explorer);
+}"""
+
+
+class Stage:
+    """A tab in which an explorer of the book stands alone, as new for every test.
+
+    Another tab, or the page once more, takes ten times as long.
+    """
+
+    def __init__(self, opened: Opened, html: Path, path: str, kind: str) -> None:
+        self.opened, self.page = opened, opened.alone(path, kind)
+        self.page.evaluate(STRIP)
+        self.source = explorer_of((html / path).read_text("utf-8"), kind)
+
+    def renewed(self, link: str = "") -> Driver:
+        """The explorer as a reader first sees it, who followed a link to a view of it or none."""
+        self.opened.wrong.clear()
+        if self.page.viewport_size != DESKTOP:
+            self.page.set_viewport_size(DESKTOP)
+        self.page.evaluate(RENEW, [self.source, link])
+        return Driver(self.page, self.page.locator(".cx-static"))
+
+
+@contextmanager
+def staged(
+    browser: Browser, html: Path, path: str, kind: str, base: str | None = None
+) -> Iterator[Stage]:
+    """Open a page of the book, from disk or a server, of which an explorer is left."""
+    with browser.new_context(viewport=DESKTOP, reduced_motion="reduce") as context:
+        yield Stage(Opened(context.new_page(), base or html.as_uri()), html, path, kind)
+
+
+def explorer_of(page: str, kind: str) -> str:
+    """The source of a page's first explorer of a kind, with its styles and its script."""
+    start = f'<div class="cx-static" data-explorer="{kind}">'
+    found = re.search(rf'{start}.*?<script type="module">.*?</script>', page, re.DOTALL)
+    assert found, f"no explorer of {kind}"
+    return found[0]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import PHONE, Opened
-from exploring import Driver, check_frame, own_page_of, still
+from exploring import Driver, Stage, check_frame, own_page_of, staged, still
 from playwright.sync_api import Browser
 
 CONV = "book/conv.html"
@@ -18,16 +18,15 @@ SLIDERS = ("kernel_size", "stride", "padding", "dilation")
 SHAPE = (5, 6)
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, CONV, "conv") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(CONV, "conv")
-    return Driver(page, page.locator(".cx-static[data-explorer=conv]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def pairs(text: str) -> list[tuple[int, int]]:
@@ -294,9 +293,9 @@ def test_mouse_points_at_what_it_moves_over(driver: Driver) -> None:
     assert driver.read()["marks"]["z"]["at"] == ["1,2"]
 
 
-def test_touch(browser: Browser, base: str) -> None:
+def test_touch(browser: Browser, html: Path) -> None:
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).alone(CONV, "conv")
+        page = Opened(context.new_page(), html.as_uri()).alone(CONV, "conv")
         driver = Driver(page, page.locator(".cx-static[data-explorer=conv]").first)
         driver.root.locator("label", has_text="(dx)").tap()
         cell = driver.root.locator("table[data-grid=x] td[data-at='1,2']")

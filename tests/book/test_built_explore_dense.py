@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import Opened
-from exploring import FRAMES, Driver, check_frame, own_page_of, still
+from exploring import FRAMES, Driver, Stage, check_frame, own_page_of, staged, still
 from playwright.sync_api import Browser
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -17,16 +17,15 @@ RIGHT = {"dw": "x.T @ dz", "dx": "dz @ w.T"}
 OWNER = {"dw": "w", "dx": "x"}
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, "book/dense.html", "dense") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone("book/dense.html", "dense")
-    return Driver(page, page.locator(".cx-static[data-explorer=dense]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def go(driver: Driver, sizes: tuple[int, int, int] | None = None, **settings: Any) -> None:

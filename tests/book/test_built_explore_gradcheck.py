@@ -3,13 +3,14 @@
 import itertools
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Opened
-from exploring import Driver, still
+from exploring import Driver, Stage, staged, still
+from playwright.sync_api import Browser
 
 GRADCHECK = "book/gradcheck.html"
 EXPONENTS = np.arange(-13, -0.9, 0.5)
@@ -21,16 +22,15 @@ ZERO = -19
 RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹·", "-0123456789.", strict=True))
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, GRADCHECK, "gradcheck") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(GRADCHECK, "gradcheck")
-    return Driver(page, page.locator(".cx-static[data-explorer=gradcheck]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def number(text: str) -> float:

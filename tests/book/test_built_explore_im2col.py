@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import PHONE, Opened
-from exploring import Driver, check_frame, own_page_of, shown, still
+from exploring import Driver, Stage, check_frame, own_page_of, shown, staged, still
 from playwright.sync_api import Browser
 
 PAGE = "book/im2col.html"
@@ -21,16 +21,15 @@ geometries = pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 Pair = tuple[int, int]
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, PAGE, "im2col") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(PAGE, "im2col")
-    return Driver(page, page.locator(".cx-static[data-explorer=im2col]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def slide(driver: Driver, geometry: tuple[int, ...]) -> dict[str, Any]:
@@ -179,6 +178,14 @@ def check_pixel(seen: dict[str, Any], mode: str, pixel: Pair, geometry: tuple[in
     return len(copies)
 
 
+def rows(size: Pair) -> list[list[str]]:
+    """The keys that lead from one cell of a table to the next, row by row."""
+    cells = itertools.product(range(size[0]), range(size[1]))
+    return [
+        ["ArrowRight"] if c else ["ArrowDown", "Home"] if r else ["Control+Home"] for r, c in cells
+    ]
+
+
 @geometries
 @pytest.mark.parametrize("mode", ["patch", "tap"])
 def test_every_entry(driver: Driver, mode: str, geometry: tuple[int, ...]) -> None:
@@ -197,12 +204,10 @@ def test_every_pixel(driver: Driver, mode: str, geometry: tuple[int, ...]) -> No
     driver.choose("mode", mode)
     frame = slide(driver, geometry)
     grid = {"counts": "counts", "col2im": "dx"}[mode]
-    driver.point("Control+Home", grid=grid)
     counts = np.zeros(SHAPE, int)
-    for h, q in np.ndindex(*SHAPE):
-        keys = [] if h == q == 0 else ["ArrowRight"] if q else ["ArrowDown", "Home"]
-        seen = driver.point(*keys, grid=grid)
-        counts[h, q] = check_pixel(seen, mode, (h, q), geometry)
+    views = driver.points(rows(SHAPE), grid)
+    for pixel, seen in zip(np.ndindex(*SHAPE), views, strict=True):
+        counts[pixel] = check_pixel(seen, mode, pixel, geometry)
     assert np.array_equal(counts, frame["counts"])
 
 
@@ -213,24 +218,20 @@ def test_the_window_comes_along_with_a_pixel(driver: Driver, geometry: tuple[int
     places = matrix(geometry)
     seen = driver.point("Control+Home", *["ArrowRight"] * (geometry[1] - 1), grid="patches")
     last = check_entry(seen, "patch", geometry)
-    driver.point("Control+Home", grid="x")
-    for n, (h, q) in enumerate(np.ndindex(*SHAPE)):
-        keys = ["Control+Home"] if n == 0 else ["ArrowRight"] if q else ["ArrowDown", "Home"]
-        for press in keys:
-            seen = driver.point(press, grid="x")
-            # Each press has pointed at a pixel of its own.
-            focused = driver.page.evaluate("document.activeElement.dataset.at")
-            pixel = tuple(map(int, focused.split(",")))
-            at = check_entry(seen, "patch", geometry)
-            copies = [at for at, (_, _, read) in places.items() if read == pixel]
-            if not copies:
-                assert at == last
-                continue
-            held = places[last][1]
-            far = [sum(np.abs(np.subtract(places[copy][1], held))) for copy in copies]
-            assert at == copies[int(np.argmin(far))]
-            last = at
-        assert pixel == (h, q)
+    presses = [[press] for keys in rows(SHAPE) for press in keys]
+    for seen in driver.points(presses, "x"):
+        # Each press has pointed at a pixel of its own.
+        pixel = tuple(map(int, seen["focus"].split(",")))
+        at = check_entry(seen, "patch", geometry)
+        copies = [at for at, (_, _, read) in places.items() if read == pixel]
+        if not copies:
+            assert at == last
+            continue
+        held = places[last][1]
+        far = [sum(np.abs(np.subtract(places[copy][1], held))) for copy in copies]
+        assert at == copies[int(np.argmin(far))]
+        last = at
+    assert pixel == (SHAPE[0] - 1, SHAPE[1] - 1)
     assert np.sum(np.equal(frame["counts"], 0)) == sum(
         key(pixel) in seen["marks"]["x"]["unread"] for pixel in np.ndindex(*SHAPE)
     )
@@ -245,19 +246,18 @@ def test_the_matrix_leads_to_its_pixels(driver: Driver) -> None:
         pixel = (0, 0)
         driver.point("Control+Home", grid={"counts": "counts", "col2im": "dx"}[mode])
         padded = 0
-        for m, t in matrix(geometry):
-            keys = ["Control+Home"] if m == t == 0 else ["ArrowRight"] if t else ["ArrowDown"]
-            if m and not t:
-                keys.append("Home")
-            cell = driver.root.locator(f"table[data-grid={grid}] td[tabindex='0']")
-            cell.focus()
-            for press in keys:
-                driver.press(press)
-                focused = driver.page.evaluate("document.activeElement.dataset.at").split(",")
-                read = matrix(geometry)[int(focused[0]), int(focused[1])][2]
-                pixel = read if is_inside(read) else pixel
-                padded += not is_inside(read)
-            check_pixel(driver.read(), mode, pixel, geometry)
+        places = matrix(geometry)
+        size = tuple(n + 1 for n in max(places))
+        presses = [[press] for keys in rows(size) for press in keys]
+        reached = set()
+        for seen in driver.points(presses, grid):
+            m, t = map(int, seen["focus"].split(","))
+            read = places[m, t][2]
+            pixel = read if is_inside(read) else pixel
+            padded += not is_inside(read)
+            check_pixel(seen, mode, pixel, geometry)
+            reached.add((m, t))
+        assert reached == set(places)
         assert padded > 10
 
 
@@ -342,7 +342,7 @@ def test_why_a_pixel_is_copied_nowhere(driver: Driver) -> None:
     assert "the kernel covers 5 rows, and the padded image has 4." in seen["status"]
 
 
-def test_mouse_and_touch(driver: Driver, browser: Browser, base: str) -> None:
+def test_mouse_and_touch(driver: Driver, browser: Browser, html: Path) -> None:
     driver.root.locator("table[data-grid=patches] td[data-at='6,3']").hover()
     assert check_entry(driver.read(), "patch", (3, 2, 1, 0, 1)) == (6, 3)
     driver.root.locator("table[data-grid=x] td[data-at='2,3']").hover()
@@ -351,7 +351,7 @@ def test_mouse_and_touch(driver: Driver, browser: Browser, base: str) -> None:
     driver.root.locator("table[data-grid=x] td[data-at='1,4']").hover()
     assert check_entry(driver.read(), "patch", (3, 2, 1, 0, 1)) == (3, 3)
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).alone(PAGE, "im2col")
+        page = Opened(context.new_page(), html.as_uri()).alone(PAGE, "im2col")
         phone = Driver(page, page.locator(".cx-static[data-explorer=im2col]").first)
         phone.root.locator("label", has_text="col2im").tap()
         cell = phone.root.locator("table[data-grid=cols] td[data-at='3,1']")

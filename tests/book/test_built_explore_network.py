@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import DESKTOP, PHONE, Opened
-from exploring import READ, Driver, still
+from exploring import READ, Driver, Stage, staged, still
 from playwright.sync_api import Browser, Locator
 
 from companion.widgets._display import Explorer
@@ -45,16 +45,15 @@ POINT = f"""(root, cells) => cells.map((cell) => {{
 }})"""
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, NETWORK, "network") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(NETWORK, "network")
-    return Driver(page, page.locator(".cx-static[data-explorer=network]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 @cache
@@ -431,9 +430,9 @@ def test_mouse_points_at_what_it_moves_over(driver: Driver, size: Any) -> None:
         driver.page.mouse.move(0, 0)
 
 
-def test_touch(browser: Browser, base: str) -> None:
+def test_touch(browser: Browser, html: Path) -> None:
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).alone(NETWORK, "network")
+        page = Opened(context.new_page(), html.as_uri()).alone(NETWORK, "network")
         driver = Driver(page, page.locator(".cx-static[data-explorer=network]").first)
         driver.root.locator("label", has_text="max pooling").tap()
         box = driver.root.locator("canvas[data-plot=x3]").bounding_box()
@@ -444,10 +443,10 @@ def test_touch(browser: Browser, base: str) -> None:
 
 
 @pytest.fixture
-def second(opened: Opened) -> Iterator[Driver]:
-    page = opened.alone("book/digits.html", "network")
-    yield Driver(page, page.locator(".cx-static[data-explorer=network]").first)
-    assert opened.wrong == []
+def second(browser: Browser, html: Path) -> Iterator[Driver]:
+    with staged(browser, html, "book/digits.html", "network") as stage:
+        yield stage.renewed()
+        assert stage.opened.wrong == []
 
 
 def test_the_chapter_on_digits_begins_elsewhere(second: Driver) -> None:

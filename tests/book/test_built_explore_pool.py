@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import Opened
-from exploring import READ, Driver, check_frame, own_page_of, shown, still
+from exploring import READ, Driver, Stage, check_frame, own_page_of, shown, staged, still
 from playwright.sync_api import Browser
 
 from companion import max_pool2d_backward
@@ -32,16 +32,15 @@ POINT = f"""(root, cells) => cells.map((cell) => {{
 }})"""
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, POOL, "pool") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(POOL, "pool")
-    return Driver(page, page.locator(".cx-static[data-explorer=pool]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 Place = tuple[int, int]
@@ -450,7 +449,7 @@ def test_half_the_window_is_the_most_padding(driver: Driver) -> None:
     assert driver.read()["grids"]["y"] == [[1, 2, 6], [4, 1, 7], [5, 0, 8]]
 
 
-def test_settings_and_cell_may_come_together(driver: Driver, opened: Opened) -> None:
+def test_settings_and_cell_may_come_together(driver: Driver, stage: Stage) -> None:
     """As from another link to this page: the larger picture is drawn before it is marked."""
     move(driver, mode="route")
     for state, status in [
@@ -458,11 +457,9 @@ def test_settings_and_cell_may_come_together(driver: Driver, opened: Opened) -> 
         ("stride=3,padding=0,cell=1-1", "dy(1, 1) = 12."),
         ("kernel_size=3,stride=1,padding=1,cell=0-5", "dy(0, 5) = 4."),
     ]:
-        link = f"#pool-explorer:kernel_size=2,{state}"
-        driver.page.evaluate("hash => { location.hash = hash; }", link)
-        driver.page.wait_for_timeout(50)
+        driver.go(f"#pool-explorer:kernel_size=2,{state}")
         assert driver.read()["status"].startswith(status)
-    assert opened.wrong == []
+    assert stage.opened.wrong == []
 
 
 # Explorers of the reader's own arrays, on a page of their own.

@@ -1,29 +1,29 @@
 """The ReLU explorer in the built book: words, marks and sums at every point, and rows typed in."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Opened
-from exploring import FRAMES, Driver, check_frame, shown, still
+from exploring import FRAMES, Driver, Stage, check_frame, shown, staged, still
+from playwright.sync_api import Browser
 
 RELU = "book/relu.html"
 OFF = "Yellow: a difference that is not the slope used."
 HALF = "\N{VULGAR FRACTION ONE HALF}"
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, RELU, "relu") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(RELU, "relu")
-    return Driver(page, page.locator(".cx-static[data-explorer=relu]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def relu(z: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import PHONE, Opened
-from exploring import Driver, check_frame, own_page_of, shown, still
+from exploring import Driver, Stage, check_frame, own_page_of, shown, staged, still
 from playwright.sync_api import Browser
 
 SOFTMAX = "book/softmax.html"
@@ -16,16 +16,15 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf|nan)"
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, SOFTMAX, "softmax") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(SOFTMAX, "softmax")
-    return Driver(page, page.locator(".cx-static[data-explorer=softmax]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def numbers(text: str) -> list[float]:
@@ -103,9 +102,9 @@ def test_the_jacobian_entry_by_entry(driver: Driver, row: tuple[float, ...]) -> 
     set_row(driver, *row)
     a = softmax_of(row)
     K = len(row)
-    for i, j in np.ndindex(K, K):
-        keys = ["Control+Home", *["ArrowDown"] * i, *["ArrowRight"] * j]
-        seen = driver.point(*keys, grid="jacobian")
+    entries = list(np.ndindex(K, K))
+    keys = [["Control+Home", *["ArrowDown"] * i, *["ArrowRight"] * j] for i, j in entries]
+    for (i, j), seen in zip(entries, driver.points(keys, "jacobian"), strict=True):
         assert seen["marks"]["jacobian"]["at"] == [f"{i},{j}"]
         letters = {f"{i},0": "i", f"{j},0": "j"} if i != j else {f"{i},0": "i = j"}
         assert seen["marks"]["a"]["hit"] == letters
@@ -279,9 +278,9 @@ def test_equal_scores_cost_log_k(driver: Driver) -> None:
         assert f"the loss is {shown(np.log(K)):.12g}." in driver.read()["status"]
 
 
-def test_touch_on_a_phone(browser: Browser, base: str) -> None:
+def test_touch_on_a_phone(browser: Browser, html: Path) -> None:
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
-        page = Opened(context.new_page(), base).alone(SOFTMAX, "softmax")
+        page = Opened(context.new_page(), html.as_uri()).alone(SOFTMAX, "softmax")
         driver = Driver(page, page.locator(".cx-static[data-explorer=softmax]").first)
         cell = driver.root.locator("table[data-grid=z] td[data-at='2,0']")
         cell.tap()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import Opened
-from exploring import Driver, check_frame, own_page_of, shown, still
+from exploring import Driver, Stage, check_frame, own_page_of, shown, staged, still
 from playwright.sync_api import Browser
 
 PAGE = "book/transposed.html"
@@ -40,16 +40,15 @@ TIMES = " \N{MULTIPLICATION SIGN} "
 Cell = tuple[int, ...]
 
 
-@pytest.fixture(scope="session")
-def base(html: Path) -> str:
-    """From disk is enough: test_explorers.py tries a server too."""
-    return html.as_uri()
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path) -> Iterator[Stage]:
+    with staged(browser, html, PAGE, "transposed") as stage:
+        yield stage
 
 
 @pytest.fixture
-def driver(opened: Opened) -> Driver:
-    page = opened.alone(PAGE, "transposed")
-    return Driver(page, page.locator(".cx-static[data-explorer=transposed]").first)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
 def key(cell: Cell) -> str:

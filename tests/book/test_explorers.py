@@ -1,23 +1,26 @@
 """Every explorer in the built book, by keyboard alone: every number shown is the package's."""
 
 import gzip
-import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, ROOT, Opened
+from browsing import PHONE, ROOT, Opened, served
 from exploring import (
     FRAMES,
     KINDS,
     Driver,
     Keyboard,
+    Stage,
     check_frame,
+    explorer_of,
     listed,
     own_page_of,
     sample,
+    staged,
     still,
     walk,
 )
@@ -25,15 +28,51 @@ from playwright.sync_api import Browser
 
 from companion.widgets._controls import Choice, Slider
 
-disk = pytest.mark.parametrize("base", ["file"], indirect=True)
+# Where axe has been put into the page already.
+AXE = Axe(axe_script="")
+# The longest text of each look is marked: of alike colours on alike grounds axe need measure one,
+# and a text of one letter it leaves undecided.
+LOOKS = """(root) => {
+    const known = new Map([[null, ""]]);
+    const look = (e) => {
+        if (!known.has(e)) {
+            const s = getComputedStyle(e);
+            const own = [e.localName, e.className, "letter" in e.dataset, s.color, s.opacity,
+                s.backgroundColor, s.backgroundImage, s.fontSize, s.fontWeight, s.visibility];
+            known.set(e, `${look(e.parentElement)} ${own}`);
+        }
+        return known.get(e);
+    };
+    const longest = {};
+    for (const e of root.querySelectorAll("*:not(svg *)")) {
+        e.removeAttribute("data-look");
+        const words = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (!words && !e.matches("input:not([type=range], [type=radio])")) continue;
+        const other = longest[look(e)];
+        if (!other || e.textContent.length > other.textContent.length) longest[look(e)] = e;
+    }
+    Object.values(longest).forEach((e) => e.setAttribute("data-look", ""));
+    return Object.keys(longest).length;
+}"""
+
+# Milliseconds that each of some steps takes.
+WALK = """(root, steps) => steps.map((state) => {
+    const { model } = root;
+    const start = performance.now();
+    for (const [name, value] of Object.entries(state))
+        if (model.get(name) !== value) model.set(name, value);
+    model.save_changes();
+    document.body.offsetHeight;
+    return performance.now() - start;
+})"""
 
 
-@pytest.fixture(params=KINDS, ids="explore_{}".format)
+@pytest.fixture(scope="module", params=KINDS, ids="explore_{}".format)
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page_of(kind: str) -> str:
     """The chapter that shows the explorer: of its name, or the first that calls it."""
     own = ROOT / "book" / f"{kind}.ipynb"
@@ -43,19 +82,19 @@ def page_of(kind: str) -> str:
     pytest.fail(f"no chapter calls explore_{kind}()")
 
 
-@pytest.fixture
-def driver(kind: str, page_of: str, opened: Opened) -> Driver:
-    page = opened.alone(page_of, kind)
-    return Driver(page, page.locator(f".cx-static[data-explorer={kind}]").first)
+@pytest.fixture(scope="module")
+def stage(browser: Browser, html: Path, kind: str, page_of: str) -> Iterator[Stage]:
+    """From a server; the tests of each explorer open it from disk."""
+    with served(html) as base, staged(browser, html, page_of, kind, base) as stage:
+        yield stage
 
 
 @pytest.fixture
-def keyboard(driver: Driver) -> Keyboard:
-    return Keyboard(driver.page, driver.root)
+def driver(stage: Stage) -> Driver:
+    return stage.renewed()
 
 
-@disk
-def test_every_stored_state(kind: str, driver: Driver, opened: Opened) -> None:
+def test_every_stored_state(kind: str, driver: Driver, stage: Stage) -> None:
     explorer = still(kind)
     controls = listed(explorer)
     states = list(walk(controls))
@@ -64,15 +103,17 @@ def test_every_stored_state(kind: str, driver: Driver, opened: Opened) -> None:
         tables |= check_frame(seen, explorer.frame({**explorer.settings, **state}))
     assert len(states) == np.prod([len(control.values()) for control in controls])
     print(f"{kind}: {len(states)} states, tables {sorted(tables)}")
-    assert opened.wrong == []
+    assert stage.opened.wrong == []
 
 
-def test_every_control_by_keyboard(kind: str, keyboard: Keyboard, opened: Opened) -> None:
-    """From disk and from a server: each slider and choice through all its values."""
+def test_every_control_by_keyboard(kind: str, stage: Stage) -> None:
+    """Each slider and choice through all its values."""
     explorer = still(kind)
     for control in explorer.controls:
         if not isinstance(control, Slider | Choice):
             continue
+        driver = stage.renewed()
+        keyboard = Keyboard(driver.page, driver.root)
         settings = dict(explorer.settings)
         limit = explorer.frame(settings).get("limits", {}).get(control.name, np.inf)
         for value in control.values():
@@ -80,12 +121,9 @@ def test_every_control_by_keyboard(kind: str, keyboard: Keyboard, opened: Opened
                 keyboard.move(control, value)
                 settings[control.name] = value
                 check_frame(keyboard.read(), explorer.frame(settings))
-        last = explorer.settings[control.name]
-        keyboard.move(control, last if isinstance(last, str) else min(last, limit))
-    assert opened.wrong == []
+        assert stage.opened.wrong == []
 
 
-@disk
 def test_random_states_agree_with_the_package(kind: str, driver: Driver) -> None:
     """Whatever the reader types: at least 500 states, to 1e-12."""
     explorer = still(kind)
@@ -102,9 +140,9 @@ def test_random_states_agree_with_the_package(kind: str, driver: Driver) -> None
         shown += 1
         assert set(wanted) <= set(frame), set(wanted) - set(frame)
         for name, values in wanted.items():
-            if isinstance(values, dict | str):
-                assert frame[name] == values
+            if frame[name] == values:  # to the last digit
                 continue
+            assert not isinstance(values, dict | str)
             got, want = (np.asarray(v, dtype=float) for v in (frame[name], values))
             assert got.shape == want.shape, (name, state)
             scale = max(1.0, np.nanmax(np.abs(want), initial=0))
@@ -114,62 +152,63 @@ def test_random_states_agree_with_the_package(kind: str, driver: Driver) -> None
     assert shown >= len(states) / 4
 
 
-@disk
-def test_the_address_holds_the_view(
-    kind: str, page_of: str, driver: Driver, opened: Opened
-) -> None:
+def test_the_address_holds_the_view(kind: str, stage: Stage, driver: Driver) -> None:
     explorer = still(kind)
     rng = np.random.default_rng(7)
     names = [control.name for control in explorer.controls]
     read = "(root, names) => Object.fromEntries(names.map((name) => [name, root.model.get(name)]))"
-    for state in (sample(explorer, rng) for _ in range(3)):
-        driver.ask(FRAMES, [state])
+    for _ in range(3):
+        driver.ask(FRAMES, [sample(explorer, rng)])
         wanted = driver.ask(read, names)
         frame = driver.get("frame")
         link = driver.root.locator(".cx-link").get_attribute("href") or ""
         assert link.startswith(f"#{kind}-explorer:")
-        opened.page.goto("about:blank")
-        driver = Driver(opened.without_maths(page_of + link), driver.root)
+        driver = stage.renewed(link)
         assert driver.ask(read, names) == wanted
         assert driver.get("frame") == frame
-        assert driver.root.locator(".cx").evaluate(
-            "e => e.getBoundingClientRect().top < innerHeight"
-        )
     before = driver.ask(read, names)
     nonsense = ",".join(f"{name}=%" for name in names) + ",k,=,x.=2"
-    opened.page.evaluate("hash => { location.hash = hash; }", f"#{kind}-explorer:{nonsense}")
-    opened.page.wait_for_timeout(50)
+    driver.go(f"#{kind}-explorer:{nonsense}")
     now = driver.ask(read, names)
     tables = {c.name for c in explorer.controls if c.type == "table"}
     assert {n: v for n, v in now.items() if n not in tables} == {
         n: v for n, v in before.items() if n not in tables
     }
+    assert stage.opened.wrong == []
+
+
+@pytest.mark.parametrize("base", ["file"], indirect=True)
+def test_a_link_opens_the_chapter_at_its_explorer(opened: Opened) -> None:
+    page = opened.without_maths("book/conv.html#conv-explorer:stride=2,mode=weight,cell=0-2")
+    driver = Driver(page, page.locator(".cx-static"))
+    assert [driver.get(name) for name in ("stride", "mode", "cell")] == [2, "weight", [0, 2]]
+    assert driver.root.locator(".cx").evaluate("e => e.getBoundingClientRect().top < innerHeight")
     assert opened.wrong == []
 
 
-@disk
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_modes_fit_a_phone_and_are_accessible(
-    kind: str, driver: Driver, opened: Opened, scheme: str
-) -> None:
-    page = opened.page
-    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme; }", scheme)
+def test_both_modes_fit_a_phone_and_are_accessible(kind: str, stage: Stage, driver: Driver) -> None:
+    page = stage.page
     page.set_viewport_size(PHONE)
+    page.evaluate(Axe().axe_script)
+
+    def check(context: str, rules: dict[str, Any]) -> None:
+        report = AXE.run(page, context, {"resultTypes": ["violations"], "preload": False, **rules})
+        assert report.violations_count == 0, report.generate_report()
+
     explorer = still(kind)
     views = [c for c in explorer.controls if isinstance(c, Choice)]
     for state in walk(views[:1]):
         for control in views[:1]:
             driver.move(control, state[control.name])
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
-        # All rules in the light; the dark changes colours and nothing else.
-        rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-        options = {"resultTypes": ["violations"], "preload": False, **rules}
-        report = Axe().run(page, context=".cx-static", options=options)
-        assert report.violations_count == 0, report.generate_report()
-    assert opened.wrong == []
+        check(".cx-static", {"rules": {"color-contrast": {"enabled": False}}})
+        for scheme in ("light", "dark"):
+            page.evaluate("s => { document.documentElement.dataset.theme = s; }", scheme)
+            assert driver.ask(LOOKS) > 3
+            check("[data-look]", {"runOnly": ["color-contrast"]})
+    assert stage.opened.wrong == []
 
 
-@disk
 def test_tab_reaches_every_control_and_every_grid(kind: str, driver: Driver) -> None:
     page = driver.page
     wanted = driver.ask(
@@ -203,7 +242,6 @@ def test_tab_reaches_every_control_and_every_grid(kind: str, driver: Driver) -> 
     assert all(own for _, _, _, own in rings), rings
 
 
-@disk
 def test_one_announcement_for_one_move(kind: str, driver: Driver) -> None:
     driver.ask(
         """(root) => {
@@ -222,7 +260,6 @@ def test_one_announcement_for_one_move(kind: str, driver: Driver) -> None:
         assert driver.page.evaluate("announced.length") <= before + 1
 
 
-@disk
 def test_labels_and_pictures_have_names(driver: Driver) -> None:
     unnamed = driver.ask(
         """(root) => [
@@ -234,32 +271,22 @@ def test_labels_and_pictures_have_names(driver: Driver) -> None:
     assert unnamed == []
 
 
-@disk
 def test_a_control_answers_within_a_frame(kind: str, driver: Driver) -> None:
     """Script and layout, for stored states and typed ones."""
     explorer = still(kind)
     rng = np.random.default_rng(1)
     steps = list(walk(listed(explorer)))
     steps = steps[:: len(steps) // 40 + 1] + [sample(explorer, rng) for _ in range(20)]
-    # The least of ten walks: what the explorer takes, not what else the machine is doing.
-    walks = driver.ask(
-        """(root, steps) => Array.from({length: 10}, () => steps.map((state) => {
-            const { model } = root;
-            const start = performance.now();
-            for (const [name, value] of Object.entries(state))
-                if (model.get(name) !== value) model.set(name, value);
-            model.save_changes();
-            document.body.offsetHeight;
-            return performance.now() - start;
-        }))""",
-        steps,
-    )
-    times = np.min(walks, axis=0)
+    # The least of up to ten walks: what the explorer takes, not what else the machine is doing.
+    times = np.full(len(steps), np.inf)
+    for _ in range(10):
+        times = np.minimum(times, driver.ask(WALK, steps))
+        if np.median(times) < 16:
+            break
     print(f"{kind}: median {np.median(times):.2f} ms, worst {max(times):.2f} ms")
     assert np.median(times) < 16
 
 
-@disk
 def test_nothing_moves_by_itself(driver: Driver) -> None:
     """There is no motion to reduce."""
     moving = driver.ask(
@@ -271,11 +298,12 @@ def test_nothing_moves_by_itself(driver: Driver) -> None:
     assert moving == []
 
 
-@disk
-def test_tables_where_scripts_are_off(browser: Browser, kind: str, page_of: str, base: str) -> None:
+def test_tables_where_scripts_are_off(
+    browser: Browser, html: Path, kind: str, page_of: str
+) -> None:
     with browser.new_context(java_script_enabled=False, viewport=PHONE) as context:
         page = context.new_page()
-        page.goto(f"{base}/{page_of}")
+        page.goto(f"{html.as_uri()}/{page_of}")
         fallback = page.locator(f".cx-static[data-explorer={kind}] .cx-fallback").first
         assert fallback.is_visible()
         explorer = still(kind)
@@ -288,23 +316,18 @@ def test_tables_where_scripts_are_off(browser: Browser, kind: str, page_of: str,
             np.testing.assert_allclose(numbers, wanted, rtol=1e-3, atol=1e-300)
 
 
-@disk
 def test_in_print_the_numbers_stay_and_the_controls_go(driver: Driver) -> None:
     driver.page.emulate_media(media="print")
-    assert driver.root.locator(".cx-pictures").is_visible()
-    assert driver.root.locator(".cx-controls").is_hidden()
+    try:
+        assert driver.root.locator(".cx-pictures").is_visible()
+        assert driver.root.locator(".cx-controls").is_hidden()
+    finally:
+        driver.page.emulate_media(media="null")
 
 
 def test_what_an_explorer_adds_to_its_page(kind: str, page_of: str, html: Path) -> None:
     """At most 40 KB, 12 KB compressed: by itself, whatever stands around it."""
-    page = (html / page_of).read_text("utf-8")
-    explorer = re.search(
-        rf'<div class="cx-static" data-explorer="{kind}">.*?<script type="module">.*?</script>',
-        page,
-        re.DOTALL,
-    )
-    assert explorer
-    added = explorer[0].encode()
+    added = explorer_of((html / page_of).read_text("utf-8"), kind).encode()
     squeezed = len(gzip.compress(added))
     print(f"{kind}: {len(added)} bytes, {squeezed} compressed")
     assert len(added) <= 40 * 1024
