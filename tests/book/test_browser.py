@@ -59,7 +59,8 @@ def tab(browser: Browser, host: str) -> Iterator[Opened]:
 
 # Fonts of the next pages come when this one is set, pictures when they are near.
 ALL_IS_THERE = """() => document.fonts.ready.then(() => [...document.images].every(
-    (image) => image.complete || image.getBoundingClientRect().top > innerHeight + 1250))"""
+    (image) => image.complete || !image.checkVisibility() ||
+        image.getBoundingClientRect().top > innerHeight + 1250))"""
 
 
 def visit(tab: Opened, name: str) -> set[str]:
@@ -229,24 +230,15 @@ def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
     assert visited.wrong == []
 
 
-@pytest.mark.parametrize(
-    ("rule", "where", "style"),
-    [
-        ("color-contrast", "p", "color: #ccc"),
-        ("link-in-text-block", "p a:not(:has(code))", "color: inherit; text-decoration: none"),
-    ],
-)
-def test_one_text_of_each_kind_tells_a_bad_colour(
-    tab: Opened, rule: str, where: str, style: str
-) -> None:
+def test_one_text_of_each_kind_tells_a_bad_colour(tab: Opened) -> None:
     """A planted fault is still seen where only what no former page has is left."""
     visit(tab, "book/glossary.html")
     texts = tab.page.evaluate(ONE_OF_EACH, [])
     visit(tab, "book/glossary.html")
-    tab.page.locator(f"article {where}").last.evaluate("(e, css) => { e.style = css; }", style)
+    tab.page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
     tab.page.evaluate(ONE_OF_EACH, texts)
     (found,) = violations(tab.page, {"runOnly": COLOURS})
-    assert found.startswith(f"{rule}:")
+    assert found.startswith("color-contrast:")
 
 
 @pytest.fixture(scope="module")
