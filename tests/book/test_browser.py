@@ -10,12 +10,12 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, UNSET, Host, Opened, served
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 KB = 1000
 FIRST, NEXT = 700 * KB, 60 * KB
@@ -50,11 +50,11 @@ def host(html: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Browser, host: str) -> Iterator[Opened]:
-    """One tab for all pages, so that what they share is fetched and compiled once."""
+def reader(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps what pages share: it is fetched and compiled once."""
     with browser.new_context(viewport=DESKTOP, reduced_motion="reduce") as context:
         context.add_init_script(Axe().axe_script)
-        yield Opened(context.new_page(), host)
+        yield context
 
 
 # Fonts of the next pages come when this one is set, pictures when they are near.
@@ -63,40 +63,29 @@ ALL_IS_THERE = """() => document.fonts.ready.then(() => [...document.images].eve
         image.getBoundingClientRect().top > innerHeight + 1250))"""
 
 
-def visit(tab: Opened, name: str) -> set[str]:
-    """Open a page, and return the addresses of all that it takes from the host."""
-    tab.page.goto("about:blank")  # what the former page still asked for is its own
-    tab.wrong.clear()
-    tab.requested.clear()
-    tab.page.set_viewport_size(DESKTOP)
-    tab.page.emulate_media(color_scheme="light")
-    tab.goto(name).wait_for_function(ALL_IS_THERE)
-    return {url.partition("#")[0] for url in tab.requested if url.startswith(tab.base)}
+class Visit(Opened):
+    """A page in a tab of its own, for what another tab holds ready may be asked for at no cost."""
 
-
-class Visit(NamedTuple):
-    """A page that is open, and the bytes that it took: of a stranger, after another chapter."""
-
-    page: Page
-    wrong: list[str]
-    first: int
-    then: int
+    def __init__(self, reader: BrowserContext, host: str, name: str) -> None:
+        super().__init__(reader.new_page(), host)
+        before = len(Compressed.sent)
+        self.goto(name).wait_for_function(ALL_IS_THERE)
+        self.taken = {url.partition("#")[0] for url in self.requested if url.startswith(host)}
+        self.fetched = {url for url, _ in Compressed.sent[before:]}
 
 
 @pytest.fixture(scope="module")
-def known(tab: Opened) -> set[str]:
+def known(reader: BrowserContext, host: str) -> set[str]:
     """The addresses of what a reader of another chapter has."""
-    return visit(tab, "book/notation.html")
+    return Visit(reader, host, "book/notation.html").taken
 
 
 @pytest.fixture(scope="module")
-def visited(tab: Opened, known: set[str], name: str) -> Visit:
+def visited(reader: BrowserContext, host: str, known: set[str], name: str) -> Iterator[Visit]:
     """A page, opened once for all that is asked of it."""
-    before = len(Compressed.sent)
-    taken = visit(tab, name)
-    size = dict(Compressed.sent)
-    fresh = taken - known | taken & {url for url, _ in Compressed.sent[before:]}
-    return Visit(tab.page, tab.wrong, sum(map(size.get, taken)), sum(map(size.get, fresh)))
+    visit = Visit(reader, host, name)
+    yield visit
+    visit.page.close()
 
 
 def all_set(page: Page) -> bool:
@@ -120,11 +109,14 @@ def test_page_is_quiet_and_set(visited: Visit) -> None:
     assert visited.wrong == []
 
 
-def test_page_takes_few_bytes(visited: Visit, name: str) -> None:
+def test_page_takes_few_bytes(visited: Visit, known: set[str], name: str) -> None:
     """What a page takes from a host when a reader opens it first, and after another chapter."""
-    print(f"{name:26} first {visited.first:9,} bytes, next {visited.then:7,}")
-    assert visited.first <= FIRST
-    assert visited.then <= NEXT
+    size = dict(Compressed.sent)
+    first = sum(size[url] for url in visited.taken)
+    then = sum(size[url] for url in visited.taken - known | visited.taken & visited.fetched)
+    print(f"{name:26} first {first:9,} bytes, next {then:7,}")
+    assert first <= FIRST
+    assert then <= NEXT
 
 
 def overflowing(page: Page) -> list[str]:
@@ -230,14 +222,13 @@ def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
     assert visited.wrong == []
 
 
-def test_one_text_of_each_kind_tells_a_bad_colour(tab: Opened) -> None:
+def test_one_text_of_each_kind_tells_a_bad_colour(reader: BrowserContext, host: str) -> None:
     """A planted fault is still seen where only what no former page has is left."""
-    visit(tab, "book/glossary.html")
-    texts = tab.page.evaluate(ONE_OF_EACH, [])
-    visit(tab, "book/glossary.html")
-    tab.page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
-    tab.page.evaluate(ONE_OF_EACH, texts)
-    (found,) = violations(tab.page, {"runOnly": COLOURS})
+    texts = Visit(reader, host, "book/glossary.html").page.evaluate(ONE_OF_EACH, [])
+    page = Visit(reader, host, "book/glossary.html").page
+    page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
+    page.evaluate(ONE_OF_EACH, texts)
+    (found,) = violations(page, {"runOnly": COLOURS})
     assert found.startswith("color-contrast:")
 
 
