@@ -36,6 +36,7 @@ class Opened:
         self.page = page
         self.base = base
         self.wrong: list[str] = []
+        self.requested: list[str] = []
         page.on("request", self._request)
         page.on("requestfailed", lambda r: self.wrong.append(f"failed: {r.url}"))
         page.on("response", lambda r: r.status >= 400 and self.wrong.append(f"{r.status}: {r.url}"))
@@ -43,6 +44,8 @@ class Opened:
         page.on("pageerror", lambda error: self.wrong.append(f"uncaught: {error}"))
 
     def _request(self, request: Request) -> None:
+        self.requested.append(request.url)
+        self.requested.append(request.url)
         if not request.url.startswith((self.base + "/", "data:", "blob:")):
             self.wrong.append(f"asked for {request.url}")
 

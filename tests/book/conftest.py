@@ -25,7 +25,7 @@ PAGES += ["genindex.html", "index.html", "search.html"]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every page to a test that asks for `name`."""
     if "name" in metafunc.fixturenames:
-        metafunc.parametrize("name", PAGES)
+        metafunc.parametrize("name", PAGES, scope="module")  # all tests of a page, one by one
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,122 @@
-"""Every built page in Chromium, from disk and from a static server.
+"""Every built page in Chromium, from a static server and from disk.
 
 Nothing asked of the network, nothing wrong in the console, all mathematics set, nothing wider than
-a phone, no violation found by axe-core.
+a phone, no violation found by axe-core, few bytes on a reader's line: bytes, which are the same on
+every machine, and not seconds.
 """
 
+import gzip
+import itertools
 import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import DESKTOP, PHONE, Opened
-from playwright.sync_api import Page, ViewportSize
+from browsing import DESKTOP, PHONE, UNSET, Host, Opened, served
+from playwright.sync_api import Browser, BrowserContext, Page, Route
+
+KB = 1000
+FIRST, NEXT = 700 * KB, 60 * KB
+
+
+class Compressed(Host):
+    """A static host as they are: text goes out compressed. It notes the bytes that it sends."""
+
+    sent: ClassVar[list[tuple[str, int]]] = []
+
+    def do_GET(self) -> None:  # noqa: N802
+        path = Path(self.translate_path(self.path))
+        kind = self.guess_type(path)
+        body = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Cache-Control", "max-age=600")
+        if "font" not in kind and "image/png" not in kind:
+            body = gzip.compress(body, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.sent.append((f"http://{self.headers['Host']}{self.path}", len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def host(html: Path) -> Iterator[str]:
+    """Address of the book on a host that compresses."""
+    with served(html, Compressed) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps what pages share: it is fetched and compiled once."""
+    with browser.new_context(viewport=DESKTOP, reduced_motion="reduce") as context:
+        context.add_init_script(Axe().axe_script)
+        yield context
+
+
+# Fonts of the next pages come when this one is set, pictures when they are near.
+ALL_IS_THERE = """() => document.fonts.ready.then(() => [...document.images].every(
+    (image) => image.complete || !image.checkVisibility() ||
+        image.getBoundingClientRect().top > innerHeight + 1250))"""
+
+
+class Visit(Opened):
+    """A page in a tab of its own, for what another tab holds ready may be asked for at no cost."""
+
+    def __init__(self, reader: BrowserContext, host: str, name: str) -> None:
+        super().__init__(reader.new_page(), host)
+        before = len(Compressed.sent)
+        self.goto(name).wait_for_function(ALL_IS_THERE)
+        self.taken = {url.partition("#")[0] for url in self.requested if url.startswith(host)}
+        self.fetched = {url for url, _ in Compressed.sent[before:]}
+
+
+@pytest.fixture(scope="module")
+def known(reader: BrowserContext, host: str) -> set[str]:
+    """The addresses of what a reader of another chapter has."""
+    return Visit(reader, host, "book/notation.html").taken
+
+
+@pytest.fixture(scope="module")
+def visited(reader: BrowserContext, host: str, known: set[str], name: str) -> Iterator[Visit]:
+    """A page, opened once for all that is asked of it."""
+    visit = Visit(reader, host, name)
+    yield visit
+    visit.page.close()
+
+
+def all_set(page: Page) -> bool:
+    """Whether all mathematics is set, without an error."""
+    formulas = page.locator("span.math, div.math").count()
+    set_well = page.locator("mjx-container").count() - page.locator("mjx-merror").count()
+    return set_well == formulas
+
+
+# Colours that mathematics has of its own. Where there are none, a formula is as legible as the
+# text that it stands in.
+COLOURED_MATHS = """() => [...document.querySelectorAll("mjx-container")].filter((maths) => {
+    const { color } = getComputedStyle(maths);
+    return [...maths.querySelectorAll("*")].some((e) => getComputedStyle(e).color !== color);
+}).length"""
+
+
+def test_page_is_quiet_and_set(visited: Visit) -> None:
+    assert all_set(visited.page)
+    assert visited.page.evaluate(COLOURED_MATHS) == 0
+    assert visited.wrong == []
+
+
+def test_page_takes_few_bytes(visited: Visit, known: set[str], name: str) -> None:
+    """What a page takes from a host when a reader opens it first, and after another chapter."""
+    size = dict(Compressed.sent)
+    first = sum(size[url] for url in visited.taken)
+    then = sum(size[url] for url in visited.taken - known | visited.taken & visited.fetched)
+    print(f"{name:26} first {first:9,} bytes, next {then:7,}")
+    assert first <= FIRST
+    assert then <= NEXT
 
 
 def overflowing(page: Page) -> list[str]:
@@ -24,25 +130,24 @@ def overflowing(page: Page) -> list[str]:
     )
 
 
-def all_set(page: Page) -> bool:
-    """Whether all mathematics is set, without an error."""
-    formulas = page.locator("span.math, div.math").count()
-    set_well = page.locator("mjx-container").count() - page.locator("mjx-merror").count()
-    return set_well == formulas
+def test_page_fits_a_screen_and_a_phone(visited: Visit) -> None:
+    assert overflowing(visited.page) == []
+    visited.page.set_viewport_size(PHONE)
+    assert overflowing(visited.page) == []
 
 
-@pytest.mark.parametrize("base", ["http"], indirect=True)
-def test_page_is_quiet_and_set_on_a_server(opened: Opened, name: str) -> None:
-    assert all_set(opened.goto(name))
-    assert opened.wrong == []
+def violations(page: Page, rules: dict[str, Any], where: dict[str, Any] | None = None) -> list[str]:
+    """What axe-core finds."""
+    return page.evaluate(
+        """async ([where, options]) => {
+            const { violations } = await axe.run(where ?? document, options);
+            return violations.flatMap(({ id, help, nodes }) =>
+                nodes.map(({ html }) => `${id}: ${help}: ${html}`));
+        }""",
+        [where, {"resultTypes": ["violations"], "preload": False, **rules}],
+    )
 
 
-# Colours that mathematics has of its own. Where there are none, a formula is as legible as the
-# text that it stands in.
-COLOURED_MATHS = """() => [...document.querySelectorAll("mjx-container")].filter((maths) => {
-    const { color } = getComputedStyle(maths);
-    return [...maths.querySelectorAll("*")].some((e) => getComputedStyle(e).color !== color);
-}).length"""
 FLATTEN_MATHS = """() => document.querySelectorAll("mjx-container").forEach((maths) =>
     maths.replaceChildren(maths.textContent || "x"))"""
 # The words of programs, each in an element of its own, matter for their colours alone.
@@ -52,80 +157,121 @@ FLATTEN_CODE = """() => {
     for (const [pre] of words) pre.replaceChildren(pre.textContent);
 }"""
 UNFLATTEN_CODE = "() => { for (const [pre, nodes] of words) pre.replaceChildren(...nodes); }"
-# Texts in the same elements of the same classes have the same colours: one of them is left.
-ONE_OF_EACH = """() => {
-    const path = (e) => e === document.body ? "" :
-        `${path(e.parentElement)}>${e.localName}.${e.className}.${e.getAttribute("style") ?? ""}`;
-    const all = [...document.querySelectorAll("body *:not(svg *)")].map((e) => [e, path(e)]);
-    const seen = new Set();
+# The theme looks for what scrolls now 300 ms after a change, of the page or of its width.
+SETTLED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 350)))"
+COLOURS = ["color-contrast", "link-in-text-block"]
+STRUCTURE = {"rules": {rule: {"enabled": False} for rule in COLOURS}}
+
+
+def test_page_is_accessible(visited: Visit) -> None:
+    page = visited.page
+    page.set_viewport_size(PHONE)
+    page.evaluate(FLATTEN_MATHS)  # most of a page's elements, and no text but symbols
+    page.evaluate(FLATTEN_CODE)
+    page.evaluate(SETTLED)
+    assert violations(page, STRUCTURE) == []
+    page.set_viewport_size(DESKTOP)  # where it is wide, the frame is another
+    assert violations(page, STRUCTURE, {"exclude": ["article"]}) == []
+    page.evaluate(UNFLATTEN_CODE)
+
+
+# Texts in the same elements of the same classes have the same colours: one of them is left, of
+# those that no former page has. A link is told from the text around it, where there is one. An
+# explorer brings its style with it.
+ONE_OF_EACH = """(former) => {
+    const words = (e) => [...e.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
+    const has_text = (e) => words(e).length > 0;
+    const hash = (text) => [...text].reduce((h, c) => (h * 31 + c.charCodeAt()) | 0, 0);
+    const path = (e) => e === document.body ? "" : [
+        `${path(e.parentElement)}>${e.localName}`, e.className, e.getAttribute("style"),
+        e.localName === "a" && has_text(e.parentElement),
+        hash(e.querySelector(":scope > style")?.textContent ?? "")].join(".");
+    const all = [...document.querySelectorAll("body *:not(svg *)")]
+        .map((e) => [e, `${path(e)} ${e.checkVisibility()}`]);
+    const seen = new Set(former);
     for (const [e, key] of all.reverse()) {  // what is within, first
-        if (!e.childElementCount && seen.has(key)) e.remove();
-        else if ([...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
-            seen.add(key);
+        if (!has_text(e)) continue;
+        if (!seen.has(key)) seen.add(key);
+        else if (!e.childElementCount) e.remove();
+        else if (!e.querySelector(":scope > a")) words(e).forEach((n) => n.remove());
     }
     const empty = () => [...document.querySelectorAll("article *:empty:not(input, img, canvas)")];
     while (empty().length) empty().forEach((e) => e.remove());
-    return seen.size;
+    return [...seen];
 }"""
-STRUCTURE = {"rules": {"color-contrast": {"enabled": False}}}
-CONTRAST = {"runOnly": ["color-contrast"]}
+STYLES_BEYOND_EXPLORERS = """() => [...document.querySelectorAll("body style")]
+    .flatMap(({ sheet }) => [...sheet.cssRules])
+    .flatMap((rule) => rule.cssRules?.length ? [...rule.cssRules] : [rule])
+    .filter((rule) => !rule.selectorText?.startsWith(".cx")).map((rule) => rule.cssText)"""
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """The kinds of text whose colours have been checked."""
+    return []
+
+
+def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
+    page = visited.page
+    assert page.evaluate(STYLES_BEYOND_EXPLORERS) == []
+    page.set_viewport_size(DESKTOP)
+    former, texts[:] = len(texts), page.evaluate(ONE_OF_EACH, texts)
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for size, scheme in itertools.product((DESKTOP, PHONE), schemes if len(texts) > former else ()):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
+        assert violations(page, {"runOnly": COLOURS}) == [], (size, scheme)
+    assert visited.wrong == []
+
+
+def test_one_text_of_each_kind_tells_a_bad_colour(reader: BrowserContext, host: str) -> None:
+    """A planted fault is still seen where only what no former page has is left."""
+    texts = Visit(reader, host, "book/glossary.html").page.evaluate(ONE_OF_EACH, [])
+    page = Visit(reader, host, "book/glossary.html").page
+    page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
+    page.evaluate(ONE_OF_EACH, texts)
+    (found,) = violations(page, {"runOnly": COLOURS})
+    assert found.startswith("color-contrast:")
+
+
+@pytest.fixture(scope="module")
+def disk(browser: Browser, html: Path) -> Iterator[Opened]:
+    """A tab in which pages are opened from disk, and their mathematics is not set."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        context.add_init_script(UNSET)
+        yield Opened(context.new_page(), html.as_uri())
+
+
+def test_page_is_quiet_from_disk(disk: Opened, name: str) -> None:
+    disk.page.goto("about:blank")
+    disk.wrong.clear()
+    disk.goto(name)
+    assert disk.wrong == []
 
 
 @pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_page_is_quiet_and_fits_and_is_accessible(opened: Opened, name: str) -> None:
-    page = opened.goto(name)
+def test_mathematics_from_disk_is_set_and_accessible(opened: Opened) -> None:
+    page = opened.goto("book/notation.html")
     assert all_set(page)
-    assert page.evaluate(COLOURED_MATHS) == 0
-
-    def resize(size: ViewportSize) -> None:
-        page.set_viewport_size(size)
-        page.wait_for_timeout(500)  # the theme looks for what scrolls now 300 ms after a resize
-
-    def check(rules: dict[str, Any], context: dict[str, Any] | None = None) -> None:
-        options = {"resultTypes": ["violations"], "preload": False, **rules}
-        report = Axe().run(page, context, options)
-        assert report.violations_count == 0, f"{page.viewport_size}\n{report.generate_report()}"
-
-    def check_colours() -> None:
-        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-        for scheme in schemes:
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
-            check(CONTRAST)
-
-    assert overflowing(page) == []
-    resize(PHONE)
-    assert overflowing(page) == []
-    page.evaluate(FLATTEN_MATHS)  # most of a page's elements, and no text but symbols
-    page.evaluate(FLATTEN_CODE)
-    check(STRUCTURE)
-    resize(DESKTOP)
-    check(STRUCTURE, {"exclude": ["article"]})  # where it is wide, the frame is another
-    page.evaluate(UNFLATTEN_CODE)
-    page.evaluate(ONE_OF_EACH)
-    check_colours()
-    page.set_viewport_size(PHONE)
-    check_colours()
+    page.evaluate(Axe().axe_script)
+    assert violations(page, {}) == []
     assert opened.wrong == []
 
 
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_mathematics_is_accessible(opened: Opened) -> None:
-    page = opened.goto("book/notation.html")
-    report = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})
-    assert report.violations_count == 0, report.generate_report()
-
-
-@pytest.mark.parametrize("base", ["file"], indirect=True)
-def test_one_text_of_each_kind_tells_a_bad_colour(opened: Opened) -> None:
-    """A planted fault is still seen where only one of each is left."""
-    page = opened.goto("book/notation.html")
-    page.evaluate(
-        "() => { [...document.querySelectorAll('article p')].at(-1).style.color = '#ccc'; }"
-    )
-    page.evaluate(ONE_OF_EACH)
-    report = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **CONTRAST})
-    assert report.violations_count == 1
+def test_text_is_there_before_the_mathematics(browser: Browser, host: str) -> None:
+    """The page is painted while MathJax, the largest file, is still on its way."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        page = context.new_page()
+        held: list[Route] = []
+        page.route("**/tex-chtml.js*", lambda route: held.append(route))
+        page.goto(f"{host}/book/conv.html", wait_until="commit")
+        painted = "() => performance.getEntriesByName('first-contentful-paint').length"
+        page.wait_for_function(painted)
+        assert len(held) == 1
+        assert page.evaluate("() => !MathJax.startup")  # still the page's settings
+        held[0].continue_()
+        page.wait_for_function("() => MathJax.startup?.promise.then(() => true)")
 
 
 @pytest.mark.parametrize(

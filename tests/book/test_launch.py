@@ -133,6 +133,7 @@ def hrefs(page: Path) -> list[str]:
     return [a["href"] for a in buttons if not re.search(r"_sources/|\.zip$", a["href"])]
 
 
+@pytest.mark.publish
 def test_with_an_address_the_pages_have_the_links(tmp_path: Path) -> None:
     pages = build(tmp_path) / "book"
     assert hrefs(pages / "conv.html") == [*ON_GITHUB, LITE, GITHUB]

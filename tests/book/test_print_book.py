@@ -15,6 +15,8 @@ from playwright.sync_api import Browser
 from pypdf import PdfReader
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+pytestmark = pytest.mark.publish
+
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 TEX = re.compile(r"\\(?:frac|sum|partial|begin|end|left|right|text|bigl)\b|\$\$|\\[(\[]")
 

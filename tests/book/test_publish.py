@@ -30,36 +30,43 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def site(html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of the book, with JupyterLite where it is installed."""
+    """The site of the book."""
     folder = tmp_path_factory.mktemp("publish")
     site = Path(shutil.copytree(html, folder / "site"))
     (site / ".buildinfo.bak").touch()  # Sphinx's, of a build over another
-    lite = bool(importlib.util.find_spec("jupyterlite_pyodide_kernel"))
-    publish.finish(site, folder, lite=lite)
+    publish.finish(site, folder)
     return site
 
 
 @pytest.fixture(scope="module")
-def lite(site: Path) -> Path:
-    if not (site / "lite").exists():
+def lite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is added to the site with JupyterLite."""
+    if not importlib.util.find_spec("jupyterlite_pyodide_kernel"):
         missing("JupyterLite is not installed")
-    return site / "lite"
+    folder = tmp_path_factory.mktemp("lite")
+    (folder / "site").mkdir()
+    publish.finish(folder / "site", folder, lite=True)
+    return folder / "site" / "lite"
 
 
-def test_the_site_is_the_book_without_caches(html: Path, site: Path) -> None:
-    pages = {name for name in files(site) if not name.startswith("lite/")}
-    assert pages == files(html) - {".buildinfo"} | {".nojekyll"}
+def test_the_site_is_the_book(html: Path, site: Path) -> None:
+    assert files(site) == files(html) - {".buildinfo"} | {".nojekyll"}
+
+
+@pytest.mark.parametrize("part", ["site", pytest.param("lite", marks=pytest.mark.publish)])
+def test_no_cache_and_no_name_of_a_folder_of_this_machine(
+    part: str, request: pytest.FixtureRequest
+) -> None:
+    site = request.getfixturevalue(part)
+    folders = [str(folder).encode() for folder in (ROOT, Path.home(), tempfile.gettempdir())]
     caches = (".buildinfo", ".doctrees", ".jupyter_cache", ".cache", ".doit", ".ipynb_checkpoints")
     assert [name for name in files(site) if any(cache in name for cache in caches)] == []
-
-
-def test_no_file_names_a_folder_of_this_machine(site: Path) -> None:
-    folders = [str(folder).encode() for folder in (ROOT, Path.home(), tempfile.gettempdir())]
     texts = [p for p in site.rglob("*") if p.suffix in {".html", ".js", ".json", ".ipynb", ".md"}]
     assert texts
     assert [p for p in texts if any(folder + b"/" in p.read_bytes() for folder in folders)] == []
 
 
+@pytest.mark.publish
 def test_jupyterlite_has_the_notebooks_and_the_package(lite: Path) -> None:
     listing = json.loads((lite / "api" / "contents" / "book" / "all.json").read_text("utf-8"))
     assert {entry["name"] for entry in listing["content"]} == NOTEBOOKS
@@ -72,6 +79,7 @@ def test_jupyterlite_has_the_notebooks_and_the_package(lite: Path) -> None:
     assert list(ROOT.glob(".jupyterlite*")) == []  # its notes stay out of the tree
 
 
+@pytest.mark.publish
 def test_a_notebook_opens_in_jupyterlite(lite: Path, browser: Browser) -> None:
     """Its Python is not tried: it comes from the network, and this test does without."""
     with served(lite) as address, browser.new_context() as context:
