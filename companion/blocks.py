@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,18 +66,26 @@ class Scratch:
         self.asked = asked
 
 
-_SPARE: list[Scratch] = []
+class Spare(threading.local):
+    """What a thread's last calls left: if it still is in a cache, then in that of its own core."""
+
+    def __init__(self) -> None:
+        self.scratch: list[Scratch] = []
+
+
+_SPARE = Spare()
 
 
 @contextmanager
 def lent_scratch() -> Iterator[Scratch]:
     """Memory that nobody else has until it is given back."""
-    scratch = _SPARE.pop() if _SPARE else Scratch()
+    spare = _SPARE.scratch
+    scratch = spare.pop() if spare else Scratch()
     scratch.reset()
     try:
         yield scratch
     finally:
-        _SPARE.append(scratch)
+        spare.append(scratch)
 
 
 def blocks(

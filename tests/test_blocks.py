@@ -122,7 +122,7 @@ def test_memory_is_lent_again_and_grows():
 def test_memory_is_given_back_when_something_goes_wrong():
     with pytest.raises(ZeroDivisionError), blocks.lent_scratch() as scratch:
         raise ZeroDivisionError
-    assert blocks._SPARE.count(scratch) == 1
+    assert blocks._SPARE.scratch.count(scratch) == 1
 
 
 def test_no_result_changes_with_the_next_call():

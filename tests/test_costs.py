@@ -93,7 +93,9 @@ PLAIN = {  # calls, and the most they may hold, as a multiple of their result
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_layer_without_products_holds_little_more_than_its_result(name, monkeypatch):
-    monkeypatch.setattr(blocks, "_SPARE", [])  # memory that earlier calls left behind counts too
+    monkeypatch.setattr(
+        blocks, "_SPARE", blocks.Spare()
+    )  # memory that earlier calls left behind counts too
     call, most = PLAIN[name]
     _, held, peak = traced(call)
     assert held <= peak < most * held
