@@ -247,7 +247,8 @@ def _scatter(
     dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
     (kh, kw, C, K), (Ho, Wo) = w.shape, window.out_size
-    W, dz, rows, columns = spread(w, window, 1), np.ascontiguousarray(dz), *window
+    W, (rows, columns) = spread(w, window, 1), window
+    dz = np.ascontiguousarray(dz)
 
     def part(images: slice) -> None:
         D, dx = dz[images], out[images]

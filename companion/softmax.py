@@ -211,6 +211,7 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
     return dz
 
 
+@nan_is_an_answer
 def cross_entropy_with_gradient(z: ArrayLike, labels: ArrayLike) -> tuple[float, FloatArray]:
     """Loss and gradient at once, for the exponentials are the same.
 
@@ -262,7 +263,7 @@ def _exponentials(z: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) -> FloatArray:
-    """Logarithm of the probability of each label; of the classes' mean where labels are shares."""
+    """Logarithm of each label's probability; its mean, where a label is shares of the classes."""
     if y.ndim == 1:  # the other classes are multiplied by 0
         chosen: FloatArray = shifted[np.arange(len(y)), y] - np.log(total)
         return chosen

@@ -53,6 +53,14 @@ def test_loss_and_gradient_at_once_are_those_of_one_after_the_other(dtype, soft)
     np.testing.assert_array_equal(dz, cross_entropy_backward(z, y), strict=True)
 
 
+def test_a_loss_too_large_for_its_precision_is_infinite_without_a_warning():
+    z = np.array([[3e38, 0], [3e38, 0]], np.float32)
+    assert cross_entropy(z, [1, 1]) == np.inf
+    loss, dz = cross_entropy_with_gradient(z, [1, 1])
+    assert loss == np.inf
+    np.testing.assert_array_equal(dz, [[0.5, -0.5], [0.5, -0.5]])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_against_differences(seed):
     z, da, labels, soft = case(seed)
