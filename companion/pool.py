@@ -211,7 +211,8 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
         values, ats = _by_rows(widest, window.rows), _by_rows(at, window.rows)
         tallest = scratch.empty(values[0].shape, x.dtype)  # (N, Ho, W + p, C)
         place = scratch.empty(tallest.shape, at.dtype)
-        _win(values, [u * W + at for u, at in enumerate(ats)], holds_nan, tallest, place, scratch)
+        ats[1:] = [at + np.multiply(u, W, dtype=at.dtype) for u, at in enumerate(ats[1:], 1)]
+        _win(values, ats, holds_nan, tallest, place, scratch)
         _keep(y[images], tallest, window.columns)  # pool-max
         _keep(places[images], place, window.columns)
         np.maximum(places[images], real, out=places[images])
@@ -235,7 +236,7 @@ def _win(
         np.greater(value, best, out=wins)
         if holds_nan:
             wins |= np.isnan(value) & ~np.isnan(best)
-        np.multiply(wins, its_place, out=won)
+        np.multiply(wins.view(np.uint8), its_place, out=won)  # bytes already: nothing to convert
         best = np.maximum(best, value, out=largest)
         at = np.maximum(at, won, out=place)  # places only grow
     if best is not largest:  # a single value

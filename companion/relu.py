@@ -45,11 +45,10 @@ def relu(z: ArrayLike) -> FloatArray:
     a = np.empty(z.shape, z.dtype)
     before, after = np.ravel(z), a.reshape(-1)
 
-    def part(entries: slice, scratch: Scratch) -> None:
-        zeros = scratch.zeros(before[entries].shape, z.dtype)  # a single 0 would be slower
-        np.maximum(before[entries], zeros, out=after[entries])  # relu-forward
+    def part(entries: slice, _: Scratch) -> None:  # np.maximum(z, 0) would take thrice as long
+        np.clip(before[entries], 0, np.inf, out=after[entries])  # relu-forward
 
-    in_blocks(part, before, arrays=2)
+    in_blocks(part, before)
     return a
 
 
