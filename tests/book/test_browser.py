@@ -182,10 +182,11 @@ ONE_OF_EACH = """(former) => {
     const words = (e) => [...e.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
     const has_text = (e) => words(e).length > 0;
     const hash = (text) => [...text].reduce((h, c) => (h * 31 + c.charCodeAt()) | 0, 0);
-    const path = (e) => e === document.body ? "" : [
+    const paths = new Map([[document.body, ""]]);
+    const path = (e) => paths.get(e) ?? paths.set(e, [
         `${path(e.parentElement)}>${e.localName}`, e.className, e.getAttribute("style"),
         e.localName === "a" && has_text(e.parentElement),
-        hash(e.querySelector(":scope > style")?.textContent ?? "")].join(".");
+        hash(e.querySelector(":scope > style")?.textContent ?? "")].join(".")).get(e);
     const all = [...document.querySelectorAll("body *:not(svg *)")]
         .map((e) => [e, `${path(e)} ${e.checkVisibility()}`]);
     const seen = new Set(former);
