@@ -211,7 +211,7 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
         values, ats = _by_rows(widest, window.rows), _by_rows(at, window.rows)
         tallest = scratch.empty(values[0].shape, x.dtype)  # (N, Ho, W + p, C)
         place = scratch.empty(tallest.shape, at.dtype)
-        ats[1:] = [at + np.multiply(u, W, dtype=at.dtype) for u, at in enumerate(ats[1:], 1)]
+        ats[1:] = [u * W + at for u, at in enumerate(ats[1:], 1)]
         _win(values, ats, holds_nan, tallest, place, scratch)
         _keep(y[images], tallest, window.columns)  # pool-max
         _keep(places[images], place, window.columns)
