@@ -1,36 +1,25 @@
-"""A few images at a time, so that their patches stay in the processor's cache, and several at once.
+"""A few images at a time, so that their patches stay in the processor's cache.
 
 Chapter ``im2col``: the rows are those of :func:`~companion.im2col.im2col`. All of them together
 would be many times the size of the images, and slower, for each would travel to memory and back.
-
-``COMPANION_NUM_THREADS`` in the environment is how many threads share the images of a batch. The
-default is one: the products have threads of their own, which ``OPENBLAS_NUM_THREADS=1`` turns off.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .shapes import FloatArray, Window, quiet
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
-Result = TypeVar("Result")
+from .shapes import FloatArray, Window
+from .threads import in_parts
 
 CACHE = 1 << 21  # bytes of patches in a block
-WORTH = 1 << 20  # bytes for each thread, below which waking it takes longer than its work
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
-THREADS = max(1, int(os.environ.get("COMPANION_NUM_THREADS", "1")))
 
 
 class Scratch:
@@ -157,22 +146,6 @@ def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -
     return dw
 
 
-def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[Result]:
-    """Results for each part of a batch of N, in order; the parts are worked on at the same time.
-
-    ``nbytes`` is what all parts go through: a little is done before another thread wakes up.
-    """
-    size = -(-N // max(1, min(THREADS, nbytes // WORTH)))
-    parts = [slice(n, n + size) for n in range(0, N, max(size, 1))] or [slice(0, 0)]
-
-    def run(part: slice) -> Result:
-        with quiet():  # a setting of the thread
-            return function(part)
-
-    others = [_pool().submit(run, part) for part in parts[1:]]
-    return [run(parts[0]), *(other.result() for other in others)]
-
-
 def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray, arrays: int = 1) -> None:
     """Call for a few images of the batch at a time, so that what it works on stays in the cache.
 
@@ -189,14 +162,3 @@ def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray, array
                 function(slice(n, min(n + images, these.stop)), scratch)
 
     in_parts(part, len(x), x.nbytes)
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="companion")
-
-
-if hasattr(os, "register_at_fork"):  # the threads do not survive a fork
-    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -14,7 +14,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import block_size, blocks, in_parts, lent_scratch, side_by_side, spread, unspread
+from .blocks import block_size, blocks, lent_scratch, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -33,6 +33,7 @@ from .shapes import (
     nan_is_an_answer,
     one_dtype,
 )
+from .threads import in_parts
 
 
 class Settings(TypedDict):

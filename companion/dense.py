@@ -6,10 +6,11 @@ dense-flatten-backward. Rows are examples.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import in_parts
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
@@ -22,6 +23,7 @@ from .shapes import (
     nan_is_an_answer,
     one_dtype,
 )
+from .threads import in_parts
 
 
 @nan_is_an_answer
@@ -115,16 +117,17 @@ def dense_backward(
     dz, x, w = one_dtype(dz, x, w)
     dx, dw = np.empty(x.shape, x.dtype), np.empty(w.shape, w.dtype)
 
-    def to_inputs(examples: slice) -> None:
+    def to_inputs(examples: slice) -> FloatArray:
         np.matmul(dz[examples], w.T, out=dx[examples])  # dense-dx: (N, O) @ (O, I) -> (N, I)
+        return column_sums(dz[examples])  # dense-db: (N, O) -> (O,)
 
     def to_weights(inputs: slice) -> None:
         np.matmul(x[:, inputs].T, dz, out=dw[inputs])  # dense-dw: (I, N) @ (N, O) -> (I, O)
 
     nbytes = x.nbytes + w.nbytes + dz.nbytes
-    in_parts(to_inputs, x.shape[0], nbytes)
+    db = functools.reduce(np.add, in_parts(to_inputs, x.shape[0], nbytes))
     in_parts(to_weights, x.shape[1], nbytes)
-    return dx, dw, column_sums(dz)  # dense-db: (N, O) -> (O,)
+    return dx, dw, db
 
 
 class Dense(Layer):

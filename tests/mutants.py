@@ -31,6 +31,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "conv": [*GENERAL, "conv"],
     "taps": ["taps"],
     "blocks": ["blocks", *GENERAL, "conv"],
+    "threads": ["threads", "costs"],
     "im2col": [*GENERAL, "im2col"],
     "relu": [*GENERAL, "relu"],
     "pool": [*GENERAL, "pool"],

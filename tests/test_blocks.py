@@ -1,8 +1,5 @@
-"""The convolution in blocks, several outputs at a time and on several threads: the same numbers."""
+"""The convolution in blocks, several outputs at a time: the same numbers."""
 
-import os
-import subprocess
-import sys
 import threading
 import tracemalloc
 
@@ -83,18 +80,6 @@ def test_blocks_of_any_size_and_width_are_one_convolution(case, cache, narrow, m
     monkeypatch.setattr(blocks, "NARROW", narrow)
     for got, want in zip(all_of(case), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("threads", [2, 3, 5])
-def test_threads_share_the_images(threads, monkeypatch):
-    case = next(case for case in CASES if case.x_shape[0] >= 3)
-    expected = all_of(case)
-    monkeypatch.setattr(blocks, "THREADS", threads)
-    monkeypatch.setattr(blocks, "WORTH", 1)
-    blocks._pool.cache_clear()
-    for got, want in zip(all_of(case), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
-    blocks._pool.cache_clear()
 
 
 def test_memory_lent_to_one_is_lent_to_nobody_else():
@@ -231,12 +216,3 @@ def test_where_true_is_where():
             kept = where_true(np.array(one), np.array(2.5, dtype))
             assert (kept.shape, kept.dtype, float(kept)) == ((), dtype, 2.5 * one)
             assert isinstance(kept, np.ndarray)
-
-
-def test_the_environment_sets_the_threads():
-    code = "from companion import blocks; print(blocks.THREADS)"
-    for value, threads in (("3", "3"), ("0", "1")):
-        environment = {**os.environ, "COMPANION_NUM_THREADS": value}
-        run = [sys.executable, "-c", code]
-        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
-        assert done.stdout.strip() == threads

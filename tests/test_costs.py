@@ -25,6 +25,7 @@ from companion import (
     max_pool2d_backward,
     relu,
     relu_backward,
+    threads,
 )
 
 RNG = np.random.default_rng(0)
@@ -93,9 +94,9 @@ PLAIN = {  # calls, and the most they may hold, as a multiple of their result
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_layer_without_products_holds_little_more_than_its_result(name, monkeypatch):
-    monkeypatch.setattr(
-        blocks, "_SPARE", blocks.Spare()
-    )  # memory that earlier calls left behind counts too
+    # memory that earlier calls left behind counts too; and each thread has some of its own
+    monkeypatch.setattr(blocks, "_SPARE", blocks.Spare())
+    monkeypatch.setattr(threads, "THREADS", 1)
     call, most = PLAIN[name]
     _, held, peak = traced(call)
     assert held <= peak < most * held
@@ -163,11 +164,12 @@ def test_a_result_that_equals_the_argument_is_a_copy(name):
         assert not np.shares_memory(one, x)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_several_callers_at_once_get_what_one_gets(threads, monkeypatch):
-    monkeypatch.setattr(blocks, "THREADS", threads)
-    monkeypatch.setattr(blocks, "WORTH", 1)
-    blocks._pool.cache_clear()
+@pytest.mark.parametrize("count", [1, 2])
+def test_several_callers_at_once_get_what_one_gets(count, monkeypatch):
+    monkeypatch.setattr(threads, "THREADS", count)
+    monkeypatch.setattr(threads, "WORTH", 1)
+    monkeypatch.setattr(threads, "LITTLE", 1)
+    threads._pool.cache_clear()
 
     def work(seed):
         rng = np.random.default_rng(seed)
@@ -192,7 +194,7 @@ def test_several_callers_at_once_get_what_one_gets(threads, monkeypatch):
             at_once = list(pool.map(work, seeds))
     finally:
         sys.setswitchinterval(interval)
-        blocks._pool.cache_clear()
+        threads._pool.cache_clear()
     for seed, outcome in zip(seeds, at_once, strict=True):
         for got, expected in zip(outcome, serial[seed], strict=True):
             np.testing.assert_array_equal(got, expected)
