@@ -196,7 +196,6 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
     (kh, kw), W = window.kernel_size, x.shape[2]
     y = _outputs(x, window)
     places = np.empty(y.shape, np.min_scalar_type((kh - 1) * W + kw - 1))  # a byte or two
-    real = _for_channels(_first_real(window), x).astype(places.dtype)
 
     def compete(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
@@ -215,9 +214,11 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
         _win(values, ats, holds_nan, tallest, place, scratch)
         _keep(y[images], tallest, window.columns)  # pool-max
         _keep(places[images], place, window.columns)
-        np.maximum(places[images], real, out=places[images])
 
     in_blocks(compete, x)
+    if window.is_padded:
+        real = _for_channels(_first_real(window), x).astype(places.dtype)
+        np.maximum(places, real, out=places)
     return y, places
 
 

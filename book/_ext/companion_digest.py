@@ -49,6 +49,12 @@ def fill_cache(app: Sphinx) -> None:
     """
     if app.config.nb_execution_mode != "cache":
         return
+    state = hashlib.sha256()
+    for path in sorted(Path(app.srcdir).glob("book/*.ipynb")):
+        state.update(path.read_bytes())
+    filled = Path(app.config.nb_execution_cache_path, f"filled-{state.hexdigest()[:16]}")
+    if filled.exists():  # to compare what the cache holds with the notebooks takes a second
+        return
     cache = get_cache(app.config.nb_execution_cache_path)
     # The longest first, or it would be alone at the end. What a notebook shows grows with it.
     for path in sorted(Path(app.srcdir).glob("book/*.ipynb"), key=size, reverse=True):
@@ -58,6 +64,8 @@ def fill_cache(app: Sphinx) -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # all cores are busy as it is
         executor = load_executor("local-parallel", cache, logging.getLogger(__name__))
         executor.run_and_cache(timeout=app.config.nb_execution_timeout)
+    if not cache.list_unexecuted():
+        filled.touch()
 
 
 def write_on_all_cores(app: Sphinx, env: BuildEnvironment) -> None:

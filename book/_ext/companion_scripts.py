@@ -43,17 +43,17 @@ def script(notebook: Path) -> str:
     return text.rstrip() + "\n"
 
 
-def write_scripts(app: Sphinx, exception: Exception | None) -> None:
-    """Write the script of every chapter that is a notebook."""
-    if exception or app.builder.name != "html":
-        return
-    for page in app.env.found_docs:
-        source = Path(app.env.doc2path(page))
-        if source.suffix == ".ipynb":
-            target = Path(app.outdir, "_sources", f"{page}.py")
-            part = target.with_suffix(".part")
-            part.write_text(script(source), encoding="utf-8", newline="\n")
-            part.replace(target)
+def write_script(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Write the script of a chapter that is a notebook, as its page is written."""
+    if app.builder.name == "html" and context.get("page_source_suffix") == ".ipynb":
+        target = Path(app.outdir, "_sources", f"{pagename}.py")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        source = Path(app.env.doc2path(pagename))
+        part.write_text(script(source), encoding="utf-8", newline="\n")
+        part.replace(target)
 
 
 def link(text: str, icon: str, url: str) -> dict[str, str]:
@@ -98,5 +98,5 @@ def fill_menu(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("html-page-context", fill_menu, priority=502)  # the theme makes the menu at 501
-    app.connect("build-finished", write_scripts)
+    app.connect("html-page-context", write_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

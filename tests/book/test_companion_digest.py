@@ -67,3 +67,26 @@ def test_notebooks_are_executed_at_once_but_not_those_that_measure_time(tmp_path
     for name in ("timed", "broken"):  # Sphinx executes them, and reports the error
         with pytest.raises(KeyError):
             cache.match_cache_notebook(notebooks[name])
+
+
+def test_a_full_cache_is_not_searched_until_a_notebook_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "book").mkdir()
+    settings = {"mode": "cache", "cache_path": str(tmp_path / "cache"), "timeout": 60}
+    config = SimpleNamespace(**{f"nb_execution_{name}": value for name, value in settings.items()})
+    book = SimpleNamespace(srcdir=tmp_path, config=config)
+    searched: list[str] = []
+
+    def search(path: str) -> object:
+        searched.append(path)
+        return get_cache(path)
+
+    monkeypatch.setattr(companion_digest, "get_cache", search)
+    for source, searches in [("1 + 1", 1), ("1 + 1", 1), ("1 + 2", 2), ("1 + 2", 2)]:
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(source, id="sum")])
+        nbformat.write(notebook, tmp_path / "book" / "sum.ipynb")
+        companion_digest.fill_cache(book)
+        assert len(searched) == searches
+        _, executed = get_cache(config.nb_execution_cache_path).merge_match_into_notebook(notebook)
+        assert executed.cells[0].outputs[0].data["text/plain"] == str(eval(source))  # noqa: S307
