@@ -1,6 +1,5 @@
 """What every test file shares: PyTorch where it is installed, and the worst errors of a run."""
 
-import gc
 import importlib
 import os
 import re
@@ -51,12 +50,6 @@ def pytest_xdist_make_scheduler(config, log):
             )
 
     return Whole(config, log)
-
-
-def pytest_collection_finish():
-    """What was collected stays: the garbage collector need not go through it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_sessionfinish(session):
