@@ -104,7 +104,10 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.name != "html":
         return
     static = Path(app.outdir, "_static")
-    for script in static.glob("scripts/fontawesome.js*"):
+    scripts = list(static.glob("scripts/fontawesome.js*"))
+    if not scripts:
+        return  # no page was written, and so no file copied
+    for script in scripts:
         script.unlink()
     used = icons(Path(app.outdir))
     for font in static.glob("vendor/fontawesome/webfonts/*"):
