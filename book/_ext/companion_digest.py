@@ -82,8 +82,8 @@ def size(path: Path) -> int:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     # A build keeps nearly all that it makes. To look for what it does not, again and again, took
-    # a fifth of a build, and three quarters of one in which nothing had changed. At its end all goes
-    # at once.
+    # a fifth of a build, and three quarters of one in which nothing had changed. At the end all of
+    # it goes at once.
     gc.disable()
     app.connect("build-finished", lambda *_: gc.freeze())
     app.connect("config-inited", name_cache)

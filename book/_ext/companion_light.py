@@ -105,13 +105,12 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
         return
     static = Path(app.outdir, "_static")
     scripts = list(static.glob("scripts/fontawesome.js*"))
-    if not scripts:
-        return  # no page was written, and so no file copied
     for script in scripts:
         script.unlink()
-    used = icons(Path(app.outdir))
-    for font in static.glob("vendor/fontawesome/webfonts/*"):
-        cut(font, used)
+    if scripts:  # else no page was written, and the fonts are as the last build left them
+        used = icons(Path(app.outdir))
+        for font in static.glob("vendor/fontawesome/webfonts/*"):
+            cut(font, used)
     for svg in Path(app.outdir, "_images").glob("*.svg"):
         repack(svg)
 
