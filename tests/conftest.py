@@ -36,6 +36,14 @@ def torch():
     return module
 
 
+def pytest_collection_modifyitems(items):
+    """Files that look at pages come last, but one, which is the first: for its sake a worker builds
+    the book, while the others are busy with what needs no book.
+    """
+    of_pages = {item.path for item in items if "html" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path.name != "test_pages.py", item.path in of_pages))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """One worker gets a whole file, for a notebook's cells share a kernel; of the tests of all
