@@ -27,8 +27,20 @@ Result = TypeVar("Result")
 
 LITTLE = 1 << 15  # bytes of a batch, below which a product has no use for threads either
 WORTH = 1 << 20  # bytes for each thread, below which waking it takes longer than its work
-ASKED = os.environ.get("COMPANION_NUM_THREADS")
-THREADS = None if ASKED is None else max(1, int(ASKED))
+
+
+def asked_for() -> int | None:
+    """How many parts the environment asks for, if it does."""
+    asked = os.environ.get("COMPANION_NUM_THREADS", "")
+    try:
+        return max(1, int(asked)) if asked else None
+    except ValueError:
+        raise ValueError(
+            f"COMPANION_NUM_THREADS must be a whole number, got {asked!r} in the environment"
+        ) from None
+
+
+THREADS = asked_for()
 
 
 def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[Result]:

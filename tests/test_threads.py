@@ -201,7 +201,7 @@ COUNT = "from companion import threads; print(len(threads.in_parts(str, 12, 1 <<
     [
         ("", {"COMPANION_NUM_THREADS": "3"}, 3),
         ("", {"COMPANION_NUM_THREADS": "0"}, 1),
-        ("", {"OPENBLAS_NUM_THREADS": "1"}, 1),
+        ("", {"COMPANION_NUM_THREADS": "", "OPENBLAS_NUM_THREADS": "1"}, 1),
         ("import sys; sys.modules['threadpoolctl'] = None;", {"OPENBLAS_NUM_THREADS": "3"}, 1),
     ],
 )
@@ -214,3 +214,9 @@ def test_the_environment_sets_the_parts(before, environment, count):
         check=True,
     )
     assert done.stdout.strip() == str(count)
+
+
+def test_the_environment_asks_for_a_whole_number(monkeypatch):
+    monkeypatch.setenv("COMPANION_NUM_THREADS", "two")
+    with pytest.raises(ValueError, match="COMPANION_NUM_THREADS must be a whole number, got 'two'"):
+        threads.asked_for()
