@@ -57,6 +57,14 @@ def load_arrays(path: Path, content: str) -> dict[str, NDArray[Any]]:
     with path.open("rb") as file:
         try:
             saved = np.load(file, allow_pickle=False)
-            return {name: saved[name] for name in saved.files}
+            return {name: _member(saved, name) for name in saved.files}
         except Exception as error:  # each part of a damaged archive fails in its own way
             raise ValueError(f"{path} is not a file of {content}: {error}") from error
+
+
+def _member(saved: Any, name: str) -> NDArray[Any]:
+    """An array of an archive, which may also hold what is none: NumPy's versions differ there."""
+    if f"{name}.npy" not in saved.zip.namelist():
+        raise TypeError(f"{name!r} is no array")
+    array: NDArray[Any] = saved[name]
+    return array

@@ -444,7 +444,7 @@ def write_integers(path):
         (write_text, ValueError, "is not a file of parameters"),
         (write_empty, ValueError, "is not a file of parameters"),
         (write_array, ValueError, "is not a file of parameters"),
-        (write_other_zip, ValueError, r"lacks the parameters 0\.b"),
+        (write_other_zip, ValueError, r"is not a file of parameters: '0\.w' is no array"),
         (write_objects, ValueError, "is not a file of parameters"),
         (write_half, ValueError, "is not a file of parameters"),
         (write_folder, OSError, "directory|denied"),
