@@ -117,16 +117,16 @@ def dense_backward(
     dz, x, w = one_dtype(dz, x, w)
     dx, dw = np.empty(x.shape, x.dtype), np.empty(w.shape, w.dtype)
 
-    def to_inputs(examples: slice) -> FloatArray:
+    def share_examples(examples: slice) -> FloatArray:
         np.matmul(dz[examples], w.T, out=dx[examples])  # dense-dx: (N, O) @ (O, I) -> (N, I)
         return column_sums(dz[examples])  # dense-db: (N, O) -> (O,)
 
-    def to_weights(inputs: slice) -> None:
+    def share_inputs(inputs: slice) -> None:
         np.matmul(x[:, inputs].T, dz, out=dw[inputs])  # dense-dw: (I, N) @ (N, O) -> (I, O)
 
     nbytes = x.nbytes + w.nbytes + dz.nbytes
-    db = functools.reduce(np.add, in_parts(to_inputs, x.shape[0], nbytes))
-    in_parts(to_weights, x.shape[1], nbytes)
+    db = functools.reduce(np.add, in_parts(share_examples, x.shape[0], nbytes))
+    in_parts(share_inputs, x.shape[1], nbytes)
     return dx, dw, db
 
 

@@ -4,6 +4,9 @@ NumPy's products have threads of their own. Where parts are worked on, each prod
 else the threads of both would take turns on the same cores; there are as many parts as a product
 had threads. ``threadpoolctl`` tells and sets that; without it there is one part.
 
+A product's threads stay awake for a while after it. So a layer has no product beside its parts, and
+the products of a small batch, which is one part, keep to one thread too.
+
 ``COMPANION_NUM_THREADS`` in the environment asks for another number of parts.
 """
 

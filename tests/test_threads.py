@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from strategies import seeded_geometry
 
-from companion import conv2d, conv2d_backward, dense_backward, threads
+from companion import conv, conv2d, conv2d_backward, dense, dense_backward, threads
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +100,36 @@ def test_a_little_work_and_one_example(products):
     assert threads.in_parts(lambda _: products.num_threads, 6, 100) == [3]
     assert threads.in_parts(lambda _: products.num_threads, 1, 1 << 40) == [3]
     assert products.num_threads == 3
+
+
+def test_no_layer_has_a_product_beside_its_parts(products, monkeypatch):
+    """Its threads would stay awake, and in the way of the parts of the next layer."""
+    seen = []
+
+    def watched(function):
+        def call(*arguments, **settings):
+            seen.append(products.num_threads)
+            return function(*arguments, **settings)
+
+        return call
+
+    monkeypatch.setattr(np, "matmul", watched(np.matmul))
+    for module in (conv, sys.modules[dense.__module__]):
+        monkeypatch.setattr(module, "column_sums", watched(module.column_sums))
+    rng = np.random.default_rng(0)
+    x, w, dz = (rng.standard_normal(s) for s in ((20, 9, 8, 3), (3, 2, 3, 4), (20, 7, 7, 4)))
+    rows, weights, above = (rng.standard_normal(s) for s in ((64, 90), (90, 20), (64, 20)))
+    calls = {
+        lambda: conv2d(x, w): 1,
+        lambda: conv2d_backward(dz, x, w): 3,
+        lambda: dense(rows, weights): 1,
+        lambda: dense_backward(above, rows, weights): 3,
+    }
+    for call, products_at_least in calls.items():
+        seen.clear()
+        call()
+        assert len(seen) >= products_at_least
+        assert set(seen) == {1}
 
 
 def test_a_fault_in_any_part_comes_out_and_the_threads_come_back(products):

@@ -24,10 +24,10 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 
-def digest(root: Path) -> str:
-    """Return a name for what notebooks run on: the package, Python, NumPy."""
+def digest(root: Path, files: str = "companion/**/*") -> str:
+    """Return a name for what notebooks run on: the package (or other files), Python, NumPy."""
     state = hashlib.sha256(f"{sys.version} {version('numpy')}".encode())
-    for path in sorted(root.glob("companion/**/*")):
+    for path in sorted(root.glob(files)):
         if path.is_file() and "__pycache__" not in path.parts:
             state.update(path.relative_to(root).as_posix().encode() + b"\0")
             state.update(hashlib.sha256(path.read_bytes()).digest())
@@ -50,10 +50,8 @@ def fill_cache(app: Sphinx) -> None:
     """
     if app.config.nb_execution_mode != "cache":
         return
-    state = hashlib.sha256()
-    for path in sorted(Path(app.srcdir).glob("book/*.ipynb")):
-        state.update(path.read_bytes())
-    filled = Path(app.config.nb_execution_cache_path, f"filled-{state.hexdigest()[:16]}")
+    state = digest(Path(app.srcdir), "book/*.ipynb")
+    filled = Path(app.config.nb_execution_cache_path, f"filled-{state}")
     if filled.exists():  # to compare what the cache holds with the notebooks takes a second
         return
     cache = get_cache(app.config.nb_execution_cache_path)
@@ -82,8 +80,8 @@ def size(path: Path) -> int:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     # A build keeps nearly all that it makes. To look for what it does not, again and again, took
-    # a fifth of a build, and three quarters of one in which nothing had changed. At the end all of
-    # it goes at once.
+    # a fifth of a build, and three quarters of one in which nothing had changed. Nor is it looked
+    # through at the end, which would take as long.
     gc.disable()
     app.connect("build-finished", lambda *_: gc.freeze())
     app.connect("config-inited", name_cache)
