@@ -21,6 +21,11 @@ from .threads import in_parts
 CACHE = 1 << 21  # bytes of patches in a block
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 
+# What is freed goes back to the machine, and new pages for the next result take longer to come than
+# the numbers in them. glibc keeps what is smaller than the largest array freed so far: this one, as
+# large as it looks at. None of its pages is ever touched.
+np.empty(31 << 20, np.uint8)
+
 
 class Scratch:
     """Memory for what is computed on the way, which the blocks use one after the other.

@@ -4,6 +4,8 @@ Nothing here is timed: bytes and modules are counted, which comes out alike on e
 """
 
 import gc
+import os
+import platform
 import subprocess
 import sys
 import tracemalloc
@@ -68,6 +70,30 @@ def traced(call):
 
 
 # --- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others free in other ways")
+def test_training_asks_for_no_new_pages():
+    """With what earlier steps freed, later ones do: else each would wait for hundreds of pages."""
+    program = """
+import resource
+import numpy as np
+from companion import SGD, cross_entropy_with_gradient, digits_network
+
+rng = np.random.default_rng(0)
+x, y = rng.random((64, 28, 28, 1), dtype=np.float32), rng.integers(0, 10, 64)
+network, optimizer = digits_network(rng), SGD(0.05, momentum=0.9)
+for step in range(30):
+    if step == 10:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    network.backward(cross_entropy_with_gradient(network.forward(x), y)[1])
+    optimizer.step(network)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 20)
+"""
+    two_parts = {**os.environ, "COMPANION_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, env=two_parts, capture_output=True, check=True)  # noqa: S603
+    assert int(shown.stdout) < 50
 
 
 def test_a_convolution_never_holds_all_patches():
