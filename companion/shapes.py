@@ -347,6 +347,8 @@ def as_sizes(name: str, value: Any) -> tuple[int, ...]:
 
 def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     """An integer of at least ``minimum``; neither a float nor a boolean will do."""
+    if type(value) is int and value >= minimum:
+        return value
     try:
         number = operator.index(value)
     except TypeError:
@@ -389,6 +391,8 @@ def as_bool(name: str, value: Any) -> bool:
 
 def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
     """``value`` as an array of any kind. What a mask hides would show, so it is refused."""
+    if type(value) is np.ndarray:
+        return value
     if np.ma.is_masked(value):
         raise TypeError(f"{name} must be an array without a mask, got masked values: fill them")
     try:

@@ -38,10 +38,17 @@ def torch():
 
 def pytest_collection_modifyitems(items):
     """Files that look at pages come last, but one, which is the first: for its sake a worker builds
-    the book, while the others are busy with what needs no book.
+    the book, while the others are busy with what needs no book. At the very end are the tests of
+    all pages, which come in small lots, so that all workers are done at about the same time.
     """
     of_pages = {item.path for item in items if "html" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item.path.name != "test_pages.py", item.path in of_pages))
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_pages.py",
+            item.path in of_pages,
+            item.path.name == "test_browser.py",
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
