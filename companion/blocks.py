@@ -7,6 +7,7 @@ would be many times the size of the images, and slower, for each would travel to
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 # What is freed goes back to the machine, and new pages for the next result take longer to come than
 # the numbers in them. glibc keeps what is smaller than the largest array freed so far: this one, as
 # large as it looks at. None of its pages is ever touched.
-np.empty(31 << 20, np.uint8)
+if sys.platform == "linux":
+    np.empty(31 << 20, np.uint8)
 
 
 class Scratch:
