@@ -23,8 +23,8 @@ CACHE = 1 << 21  # bytes of patches in a block
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 
 # What is freed goes back to the machine, and new pages for the next result take longer to come than
-# the numbers in them. glibc keeps what is smaller than the largest array freed so far: this one, as
-# large as it looks at. None of its pages is ever touched.
+# the numbers in them. glibc keeps what is smaller than the largest array freed so far, of those
+# below 32 MiB: this one, none of whose pages is ever touched.
 if sys.platform == "linux":
     np.empty(31 << 20, np.uint8)
 
