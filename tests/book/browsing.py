@@ -11,13 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import lxml.html
 import pytest
+from lxml.html import HtmlElement, HTMLParser
 from playwright.sync_api import ConsoleMessage, Page, Request, ViewportSize
 
 ROOT = Path(__file__).resolve().parents[2]
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 HTML = "text/html; charset=utf-8"
+
+
+@functools.cache
+def parse(path: Path) -> HtmlElement:
+    """A built page as a tree."""
+    return lxml.html.document_fromstring(path.read_bytes(), parser=HTMLParser(encoding="utf-8"))
 
 
 # The page as it is where mathematics is not set: run before the page's own scripts.

@@ -15,8 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from browsing import ROOT
-from bs4 import BeautifulSoup
+from browsing import ROOT, parse
 from jupyter_book.config import yaml_to_sphinx
 from nbformat.v4 import new_markdown_cell, new_notebook
 from sphinx.errors import ConfigError
@@ -128,9 +127,8 @@ def build(tree: Path) -> Path:
 
 def hrefs(page: Path) -> list[str]:
     """Return the links in the page's header that lead out of the book."""
-    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
-    buttons = soup.select(".article-header-buttons a[href]")
-    return [a["href"] for a in buttons if not re.search(r"_sources/|\.zip$", a["href"])]
+    buttons = "//*[contains(@class, 'article-header-buttons')]//a/@href"
+    return [url for url in parse(page).xpath(buttons) if not re.search(r"_sources/|\.zip$", url)]
 
 
 @pytest.mark.publish
