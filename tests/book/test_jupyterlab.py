@@ -26,6 +26,8 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight are there too
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+HIDE_ALL_BUT = """(shown) => document.querySelectorAll(".jp-Cell")
+    .forEach((cell) => { cell.style.display = !shown || cell === shown ? "" : "none"; })"""
 LINKED = """plain = ipywidgets.IntSlider(min=0, max=2, description="linked")
 ipywidgets.link((conv, "padding"), (plain, "value"))
 plain"""
@@ -112,10 +114,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def driver(kind: str, notebook: Page) -> Keyboard:
+def driver(kind: str, notebook: Page) -> Iterator[Keyboard]:
+    """One explorer; the other cells are out of sight, or each key would lay all of them out."""
     cell = notebook.locator(".jp-CodeCell").nth(1 + KINDS.index(kind))
-    cell.scroll_into_view_if_needed()
-    return Keyboard(notebook, cell.locator(".jp-Cell-outputArea"))
+    element = cell.element_handle()
+    notebook.evaluate(HIDE_ALL_BUT, element)
+    yield Keyboard(notebook, cell.locator(".jp-Cell-outputArea"))
+    notebook.evaluate(HIDE_ALL_BUT, None)
 
 
 def soon(driver: Keyboard, frame: dict[str, Any]) -> None:
