@@ -10,6 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -25,7 +26,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _AXES: tuple[Literal["rows"], Literal["columns"]] = ("rows", "columns")
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True)
+class Axis:
     """One axis of a sliding window: where each kernel entry meets the padded input."""
 
     size: int
@@ -35,7 +37,7 @@ class Axis(NamedTuple):
     high: int
     dilation: int
 
-    @property
+    @functools.cached_property
     def padded(self) -> int:
         """Length of the axis with its padding."""
         return self.low + self.size + self.high
@@ -47,7 +49,7 @@ class Axis(NamedTuple):
         stop = max(min(self.low + self.size, self.padded), start)
         return slice(start, stop), slice(start - self.low, stop - self.low)
 
-    @property
+    @functools.cached_property
     def extent(self) -> int:
         """Length the kernel covers, the gaps of its dilation included."""
         return self.dilation * (self.kernel - 1) + 1
@@ -57,7 +59,7 @@ class Axis(NamedTuple):
         """Whether the windows reach into each other."""
         return self.stride < self.extent
 
-    @property
+    @functools.cached_property
     def out(self) -> int:
         """Number of outputs (conv-size)."""
         return (self.padded - self.extent) // self.stride + 1
@@ -116,9 +118,8 @@ class Window(NamedTuple):
     rows: Axis
     columns: Axis
 
-    @classmethod
+    @staticmethod
     def over(
-        cls,
         image_size: tuple[int, int],
         kernel_size: Size,
         *,
@@ -136,13 +137,8 @@ class Window(NamedTuple):
         strides = as_pair("stride", stride)
         dilations = as_pair("dilation", dilation)
         paddings = resolve_padding(padding, image_size, kernels, strides, dilations)
-        axes = [
-            Axis(n, k, s, low, high, d)
-            for n, k, s, (low, high), d in zip(
-                image_size, kernels, strides, paddings, dilations, strict=True
-            )
-        ]
-        for name, axis in zip(_AXES, axes, strict=True):
+        window = _window(image_size, kernels, strides, paddings, dilations)
+        for name, axis in zip(_AXES, window, strict=True):
             if axis.size < 1:
                 raise ValueError(f"{image} must have at least 1 of its {name}, got {axis.size}")
             if axis.extent > axis.padded:
@@ -151,7 +147,7 @@ class Window(NamedTuple):
                     f"{name}, but {image} has only {axis.padded} "
                     f"({axis.size} and padding {axis.low} + {axis.high})"
                 )
-        return cls(*axes)
+        return window
 
     @property
     def kernel_size(self) -> tuple[int, int]:
@@ -205,7 +201,7 @@ class Window(NamedTuple):
 
     def joined(self, J: int) -> Window:
         """Windows that each hold what J outputs side by side read."""
-        return Window(self.rows, self.columns.joined(J))
+        return self if J == 1 else Window(self.rows, self.columns.joined(J))
 
     def back(self) -> Iterator[tuple[tuple[slice, slice, slice], tuple[slice, slice], Window]]:
         """The windows that slide over the outputs on the way back: see :meth:`Axis.back`.
@@ -278,6 +274,23 @@ def output_size(
         sizes, kernel_size, stride=stride, padding=padding, dilation=dilation, image="image_size"
     )
     return window.out_size
+
+
+@functools.lru_cache(maxsize=256)  # the layers of a network ask for the same ones in every step
+def _window(
+    image_size: tuple[int, int],
+    kernels: tuple[int, int],
+    strides: tuple[int, int],
+    paddings: ResolvedPadding,
+    dilations: tuple[int, int],
+) -> Window:
+    rows, columns = (
+        Axis(n, k, s, low, high, d)
+        for n, k, s, (low, high), d in zip(
+            image_size, kernels, strides, paddings, dilations, strict=True
+        )
+    )
+    return Window(rows, columns)
 
 
 def resolve_padding(
