@@ -137,7 +137,7 @@ class Window(NamedTuple):
         strides = as_pair("stride", stride)
         dilations = as_pair("dilation", dilation)
         paddings = resolve_padding(padding, image_size, kernels, strides, dilations)
-        window = _window(image_size, kernels, strides, paddings, dilations)
+        window = _window(tuple(image_size), kernels, strides, paddings, dilations)
         for name, axis in zip(_AXES, window, strict=True):
             if axis.size < 1:
                 raise ValueError(f"{image} must have at least 1 of its {name}, got {axis.size}")

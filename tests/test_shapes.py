@@ -133,3 +133,9 @@ def test_a_number_in_range_comes_back_as_a_float():
 def test_a_window_slides_by_one_over_the_bare_image_unless_told():
     plain = Window.over((5, 6), (2, 3))
     assert plain == Window.over((5, 6), (2, 3), stride=1, padding=0, dilation=1)
+
+
+def test_every_setting_of_a_window_may_be_a_list():
+    settings = {"stride": [1, 2], "padding": [[0, 1], [1, 0]], "dilation": [2, 1]}
+    wanted = Window.over((5, 6), (2, 3), stride=(1, 2), padding=((0, 1), (1, 0)), dilation=(2, 1))
+    assert Window.over([5, 6], [2, 3], **settings) == wanted
