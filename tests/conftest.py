@@ -37,14 +37,14 @@ def torch():
 
 
 def pytest_collection_modifyitems(items):
-    """Files that look at pages come last, but one, which is the first: for its sake a worker builds
-    the book, while the others are busy with what needs no book. At the very end are the tests of
+    """Files that look at pages come last. First comes what asks for the book as a whole: a worker
+    builds it, while the others are busy with what needs no book. At the very end are the tests of
     all pages, which come in small lots, so that all workers are done at about the same time.
     """
     of_pages = {item.path for item in items if "html" in getattr(item, "fixturenames", ())}
     items.sort(
         key=lambda item: (
-            item.path.name != "test_pages.py",
+            item.path.name != "test_pages.py" or "name" in item.fixturenames,
             item.path in of_pages,
             item.path.name == "test_browser.py",
         )

@@ -17,14 +17,14 @@ document.addEventListener("DOMContentLoaded", () => {
 // A formula wider than the page scrolls in its own box: the keyboard must reach that box.
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  const name = [["tabindex", "0"], ["role", "group"], ["aria-label", "Wide formula"]];
+  const marks = [["tabindex", "0"], ["role", "group"], ["aria-label", "Wide formula"]];
   const watch = new ResizeObserver((seen) => {
     // First all are measured, then some changed: else each would be laid out anew.
     const boxes = seen.map(({ target }) => [target, target.scrollWidth > target.clientWidth + 1]);
     for (const [box, wide] of boxes) {
       if (wide === box.classList.contains("wide")) continue;
       box.classList.toggle("wide", wide);
-      for (const [key, value] of name) wide ? box.setAttribute(key, value) : box.removeAttribute(key);
+      for (const [key, value] of marks) wide ? box.setAttribute(key, value) : box.removeAttribute(key);
     }
   });
   document.querySelectorAll("div.math mjx-container, span.math").forEach((box) => watch.observe(box));
