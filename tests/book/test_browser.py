@@ -130,10 +130,19 @@ def overflowing(page: Page) -> list[str]:
     )
 
 
+# What Tab stops at, but is no wider than its line, and the other way round.
+WRONGLY_MARKED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(
+    [...document.querySelectorAll("div.math mjx-container, span.math")].filter((box) => {
+        const { width } = box.querySelector("mjx-math").getBoundingClientRect();
+        return (width > box.clientWidth + 1) !== (box.tabIndex === 0);
+    }).map((box) => box.textContent)))))"""
+
+
 def test_page_fits_a_screen_and_a_phone(visited: Visit) -> None:
-    assert overflowing(visited.page) == []
-    visited.page.set_viewport_size(PHONE)
-    assert overflowing(visited.page) == []
+    for size in (DESKTOP, PHONE):
+        visited.page.set_viewport_size(size)
+        assert overflowing(visited.page) == []
+        assert visited.page.evaluate(WRONGLY_MARKED) == []
 
 
 def violations(page: Page, rules: dict[str, Any], where: dict[str, Any] | None = None) -> list[str]:
