@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
 from .shapes import FloatArray, as_float, as_generator, as_int
@@ -60,8 +61,6 @@ class RandomShift:
         (N, H, W, _), p = x.shape, self.pixels
         padded = np.pad(x, [(0, 0), (p, p), (p, p), (0, 0)])
         down, right = as_generator("rng", rng).integers(0, 2 * p + 1, (2, N))
-        n = np.arange(N)[:, np.newaxis, np.newaxis]  # (N, 1, 1)
-        rows = (down[:, np.newaxis] + np.arange(H))[:, :, np.newaxis]  # (N, H, 1)
-        columns = (right[:, np.newaxis] + np.arange(W))[:, np.newaxis]  # (N, 1, W)
-        shifted: FloatArray = padded[n, rows, columns]  # (N, H, W, C)
-        return shifted
+        windows = sliding_window_view(padded, (H, W), axis=(1, 2))  # (N, 2p+1, 2p+1, C, H, W)
+        shifted = windows[np.arange(N), down, right]  # (N, C, H, W)
+        return np.ascontiguousarray(np.moveaxis(shifted, 1, -1))
