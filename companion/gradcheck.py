@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .network import check_protocol
 from .shapes import (
     FloatArray,
+    as_array,
     as_float,
     as_generator,
     as_gradient,
@@ -235,7 +236,8 @@ def check_gradient(
     Notes
     -----
     Chapter ``gradcheck``, equation gradcheck-central; what ``backward`` must return is equation
-    gradcheck-vjp.
+    gradcheck-vjp. Where an entry does not agree, or bends, smaller steps are taken too: they tell a
+    kink from a strong curvature, and are extrapolated (Ridders, 1982) to the slope there.
 
     Examples
     --------
@@ -259,7 +261,7 @@ def check_gradient(
     points = [
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
-    z = np.asarray(forward(*_copies(points)))
+    z = _numbers("forward", forward(*_copies(points)))
     if cotangent is None:
         cotangent = rng.standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
@@ -269,25 +271,27 @@ def check_gradient(
         gradients = (gradients,)
     if len(gradients) != len(points):
         raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
+    checked = [  # copied, for forward may write over what backward returned
+        (position, name, as_gradient(f"the gradient of {name}", gradient, x.shape, name).copy())
+        for position, (name, gradient, x) in enumerate(zip(names, gradients, points, strict=True))
+        if gradient is not None
+    ]
 
     magnitude = float(np.abs(dz * z).sum())
     reports = []
-    for position, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
-        if gradient is None:
-            continue
+    for position, name, analytic in checked:
         x = points[position]
 
         def loss(nudged: FloatArray, position: int = position) -> float:
             replaced = _copies([*points[:position], nudged, *points[position + 1 :]])
             return float((dz * np.asarray(forward(*replaced))).sum())
 
-        analytic = as_gradient(f"the gradient of {name}", gradient, x.shape, name)
         if chosen := _chosen(x, entries, rng):
-            smallest = min(_step(x, index, step) for index in chosen)
-            noise = 64 * float(np.finfo(np.float64).eps) * magnitude / smallest
-            slopes = _slopes(loss, x, chosen, step)
+            steps = np.array([_step(x, index, step) for index in chosen])
+            noise = 64 * float(np.finfo(np.float64).eps) * magnitude / float(steps.min())
             picked = np.array([analytic[index] for index in chosen])
-            reports.append(_compare(name, chosen, picked, slopes, rtol, noise))
+            sides = _Sides(loss, x, chosen, steps)
+            reports.append(_compare(name, chosen, picked, sides, rtol, noise))
         else:
             reports.append(ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, ()))
     if not reports:
@@ -425,7 +429,7 @@ def check_adjoint(
     check_callable("backward", backward)
     x = as_float("x", x).astype(np.float64)
     in_range("rtol", rtol, above=0.0)
-    ax = np.asarray(forward(x.copy()))
+    ax = _numbers("forward", forward(x.copy()))
     if y is None:
         rng = np.random.default_rng(_SEED) if rng is None else as_generator("rng", rng)
         y = rng.standard_normal(ax.shape)
@@ -444,6 +448,14 @@ def check_callable(name: str, function: Any) -> None:
     """Refuse what cannot be called."""
     if not callable(function):
         raise TypeError(f"{name} must be callable, got {function!r}")
+
+
+def _numbers(name: str, returned: ArrayLike) -> NDArray[Any]:
+    """What a function under test returned, as an array that it cannot write over later."""
+    array = as_array(f"what {name} returns", returned)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must return an array of real numbers, got dtype {array.dtype}")
+    return array.copy()
 
 
 def _copies(arrays: Sequence[FloatArray]) -> list[FloatArray]:
@@ -513,19 +525,37 @@ def _width(x: FloatArray, index: Index, step: float) -> float:
     return float((x[index] + nudge) - (x[index] - nudge))
 
 
-def _slopes(
-    loss: Callable[[FloatArray], float], x: FloatArray, chosen: list[Index], step: float | None
-) -> FloatArray:
-    """For each chosen entry, its slopes to the left and right, then at step / 4: (4, entries)."""
-    here = loss(x)
-    slopes = []
-    for index in chosen:
-        own = _step(x, index, step)
-        if np.isfinite(x[index]) and _width(x, index, own / 4) == 0:
-            raise ValueError(f"step must be large enough to change x{list(index)}, got {own!r}")
-        nudges = (-own, own, -own / 4, own / 4)
-        slopes.append([(_at(loss, x, index, nudge) - here) / nudge for nudge in nudges])
-    return np.array(slopes).T
+class _Sides:
+    """One-sided slopes of a function of ``x`` at chosen entries."""
+
+    def __init__(
+        self,
+        loss: Callable[[FloatArray], float],
+        x: FloatArray,
+        chosen: list[Index],
+        steps: FloatArray,
+    ) -> None:
+        self._loss, self._x, self._here = loss, x, loss(x)
+        self._chosen, self._steps = chosen, steps
+        for index, own in zip(chosen, steps, strict=True):
+            if np.isfinite(x[index]) and _width(x, index, own / 4) == 0:
+                raise ValueError(
+                    f"step must be large enough to change x{list(index)}, got {float(own)!r}"
+                )
+
+    def at(self, part: float, where: NDArray[np.intp]) -> FloatArray:
+        """Slopes to the left and right at this part of the step: (2, entries), NaN elsewhere."""
+        slopes = np.full((2, len(self._chosen)), np.nan)
+        for entry in where:
+            index, nudge = self._chosen[entry], part * self._steps[entry]
+            slopes[:, entry] = [self._slope(index, -nudge), self._slope(index, nudge)]
+        return slopes
+
+    def _slope(self, index: Index, nudge: float) -> float:
+        moved = float(self._x[index] + nudge - self._x[index])  # as it was rounded
+        if moved == 0:
+            return float("nan")
+        return (_at(self._loss, self._x, index, nudge) - self._here) / moved
 
 
 @nan_is_an_answer
@@ -533,16 +563,34 @@ def _compare(
     name: str,
     chosen: list[Index],
     analytic: FloatArray,
-    slopes: FloatArray,
+    sides: _Sides,
     rtol: float,
     noise: float,
 ) -> ArgumentReport:
-    left, right, near_left, near_right = slopes
-    numerical = (left + right) / 2
-    scale = max(_largest(analytic), _largest(numerical))
-    seen = 8 * _largest(numerical - (near_left + near_right) / 2)  # what rounding really did
-    allowed = rtol * scale + min(noise, seen)
-    kinked = _kinked(right - left, near_right - near_left, allowed, scale)
+    everywhere = np.arange(len(chosen))
+    (left, right), (near_left, near_right) = sides.at(1, everywhere), sides.at(1 / 4, everywhere)
+    numerical, near = (left + right) / 2, (near_left + near_right) / 2
+    seen = 8 * _largest(numerical - near)  # what rounding really did
+
+    def bounds() -> tuple[float, float]:
+        scale = max(_largest(analytic), _largest(numerical))
+        return scale, rtol * scale + min(noise, seen)
+
+    scale, allowed = bounds()
+    jumps = [right - left, near_right - near_left]
+    kinked = _kinked(jumps[0], jumps[1], allowed, scale)
+    if len(unclear := np.flatnonzero(kinked | ~(np.abs(analytic - numerical) <= allowed))):
+        # Steps as small as rounding allows tell a kink from a strong curvature.
+        slopes = [numerical, near]
+        for part in (1 / 16, 1 / 64):
+            nothing = noise / part > 0.01 * scale
+            further = sides.at(part, unclear[:0] if nothing else unclear)
+            jumps.append(further[1] - further[0])
+            slopes.append(further.mean(axis=0))
+        kinked &= ~_curved(jumps)
+        smooth = unclear[~kinked[unclear]]
+        numerical[smooth] = _extrapolated(np.array(slopes)[:, smooth])
+        scale, allowed = bounds()
     at_zero = (4 * near_left - left) / 3, (4 * near_right - right) / 3  # without their h f''
     lowest, highest = np.min((left, right, *at_zero), 0), np.max((left, right, *at_zero), 0)
     outside = np.maximum(lowest - analytic, analytic - highest)
@@ -562,16 +610,48 @@ def _compare(
 
 
 def _kinked(jump: FloatArray, near: FloatArray, allowed: float, scale: float) -> NDArray[np.bool_]:
-    """Where the two one-sided slopes differ as they do at a kink.
+    """Where the two one-sided slopes may differ as they do at a kink.
 
     They differ by ``jump`` at the step, by ``near`` at a quarter of it. Those of a smooth function
     differ by the step times f'', so ``near`` is a quarter of ``jump``; at a kink the two are equal.
     Where ``near`` is larger, it is noise, or a function that jumps.
     """
     bends = np.abs(jump - 4 * near) > max(allowed, 1e-4 * scale)
-    same_way = jump * near >= -(allowed**2)
+    same_way = jump * near >= -(allowed * allowed)
     kinked: NDArray[np.bool_] = bends & same_way & (np.abs(near) <= 1.5 * np.abs(jump) + allowed)
     return kinked
+
+
+def _curved(jumps: list[FloatArray]) -> NDArray[np.bool_]:
+    """Where the jumps at the step, 1/4, 1/16 and 1/64 of it shrink to a quarter each time.
+
+    Those of a smooth function do so in the end, however strongly it bends.
+    """
+    first, second, third, last = jumps
+    shrinks = [
+        np.abs(4 * after - before) < 0.2 * np.abs(before)
+        for before, after in ((second, third), (third, last))
+    ]
+    curved: NDArray[np.bool_] = shrinks[0] & shrinks[1] & (np.abs(second) > 0.02 * np.abs(first))
+    return curved
+
+
+def _extrapolated(slopes: FloatArray) -> FloatArray:
+    """Ridders' method: of all extrapolations to a step of zero, those that change least.
+
+    ``slopes`` are central differences at a step and at 1/4, 1/16 and 1/64 of it, (4, entries). As
+    in gradcheck-richardson, each column takes another even power of the step out of the last.
+    """
+    column, tried, changes = slopes, [], []
+    for power in (2, 4, 6):
+        wide, narrow = column[:-1], column[1:]
+        column = narrow + (narrow - wide) / (4**power - 1)
+        tried.append(column)
+        changes.append(np.maximum(np.abs(column - narrow), np.abs(column - wide)))
+    change = np.concatenate(changes)  # (6, entries)
+    best = np.where(np.isnan(change), np.inf, change).argmin(axis=0)
+    best_of_each: FloatArray = np.concatenate(tried)[best, np.arange(best.size)]
+    return best_of_each
 
 
 def _largest(array: NDArray[Any]) -> float:

@@ -505,6 +505,102 @@ def test_a_strongly_curved_function_has_no_kink():
     assert report.arguments[0].kinks == ()
 
 
+def log_loss(p):
+    return -np.log(p)
+
+
+STEEP = {  # curved within a step, or so large that a step is a large part of it
+    "a probability": (log_loss, lambda dz, p: -dz / p, [0.002, 0.5]),
+    "a small probability": (log_loss, lambda dz, p: -dz / p, [5e-5]),
+    "a step to where there is no logarithm": (log_loss, lambda dz, p: -dz / p, [5e-6]),
+    "a steep exponential": (
+        lambda x: np.exp(3e4 * x),
+        lambda dz, x: 3e4 * dz * np.exp(3e4 * x),
+        [0.0],
+    ),
+    "large logits": (
+        softmax,
+        lambda da, z: softmax_backward(da, softmax(z)),
+        [[1000.0, 999.0, 1001.0]],
+    ),
+    "a wave far out": (np.sin, lambda dz, x: dz * np.cos(x), [1e6, 1e4]),
+    "flat": (lambda x: x**3, lambda dz, x: 3 * dz * x**2, [0.0]),
+    "large slopes": (lambda x: 1e200 * x, lambda dz, _: 1e200 * dz, [1.0]),
+}
+
+
+@pytest.mark.parametrize("case", STEEP.values(), ids=STEEP.keys())
+def test_a_steep_function_has_a_gradient_and_no_kink(case):
+    forward, backward, x = case
+    (argument,) = check_gradient(forward, backward, x).arguments
+    assert argument.kinks == ()
+
+
+@pytest.mark.parametrize("name", [name for name in STEEP if name != "flat"])
+def test_a_wrong_gradient_of_a_steep_function_is_refused(name):
+    forward, backward, x = STEEP[name]
+    with pytest.raises(GradientError) as caught:
+        check_gradient(forward, lambda dz, x: 1.001 * backward(dz, x), x)
+    (argument,) = caught.value.report.arguments
+    assert argument.relative == pytest.approx(0.001, rel=0.01)
+
+
+def test_a_wrong_entry_is_refused_where_another_is_steep():
+    def backward(dz, x):
+        return -dz / x**2 * np.where(x < 5e-4, 1.03, 1.0)
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x: 1 / x, backward, [1e-3, 1e-4])
+    assert caught.value.report.arguments[0].index == (1,)
+
+
+def test_where_rounding_hides_the_small_steps_they_are_not_taken():
+    """One more or less is nothing beside 1e9: the smallest steps would all say zero."""
+    with pytest.raises(GradientError):
+        check_gradient(lambda x: x + 1e9, lambda dz, _: 0 * dz, [1.0])
+
+
+def test_what_forward_and_backward_return_may_be_theirs_to_write_over():
+    class Accumulating:
+        """Adds its gradients up, and sets them to zero when it goes forward."""
+
+        def __init__(self):
+            self.params, self.grads = {"w": np.ones((3, 2))}, {"w": np.zeros((3, 2))}
+
+        def forward(self, x):
+            self.x = x
+            self.grads["w"][...] = 0
+            return x @ self.params["w"]
+
+        def backward(self, dz):
+            self.grads["w"] += self.x.T @ dz
+            return dz @ self.params["w"].T
+
+    assert companion.check_layer(Accumulating(), Z[:, :3]).ok
+    buffer = np.empty(4)
+
+    def twice(x, *_):
+        return np.multiply(x, 2, out=buffer)
+
+    assert check_gradient(twice, twice, np.arange(4.0)).ok
+    assert check_adjoint(twice, twice, np.arange(4.0)).ok
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (None, TypeError, "forward must return an array of real numbers, got dtype object"),
+        ([[1.0, 2.0], [3.0]], ValueError, "what forward returns must be an array of numbers"),
+        (1j, TypeError, "forward must return an array of real numbers, got dtype complex128"),
+    ],
+)
+def test_forward_must_return_numbers(returned, error, message):
+    with pytest.raises(error, match=message):
+        check_gradient(lambda _: returned, lambda dz, _: dz, [1.0])
+    with pytest.raises(error, match=message):
+        check_adjoint(lambda _: returned, lambda y: y, [1.0])
+
+
 # --- check_adjoint --------------------------------------------------------------------------------
 
 
