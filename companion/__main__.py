@@ -21,11 +21,13 @@ from .conv import Conv2D
 from .datasets import Dataset, load_digits, load_mnist
 from .dense import Dense, Flatten
 from .digits import digits_network, read_picture, train_digits
+from .files import check_place
 from .gradcheck import GradientError, GradientReport, check_gradient, check_layer
 from .inside import confusion_matrix
 from .network import Layer, Sequential
 from .pool import AvgPool2D, MaxPool2D
 from .relu import ReLU
+from .shapes import as_int
 from .softmax import cross_entropy, cross_entropy_backward, softmax, softmax_backward
 from .train import History, evaluate
 from .transposed import ConvTranspose2D
@@ -54,13 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, keep it, and say how well it reads images it has not seen."""
     out, checkpoint = Path(arguments.out), arguments.checkpoint
-    if out.exists() and not (arguments.force or arguments.resume):
-        raise FileExistsError(f"there is a file {out}: name another with --out, or add --force")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {out}: there is no folder {out.parent}")
     if arguments.resume and checkpoint is None:
         raise ValueError("--resume needs --checkpoint, the file to go on from")
-    digits, rng = _digits(arguments), np.random.default_rng(arguments.seed)
+    check_place(out)
+    goes_on = arguments.resume and Path(checkpoint).exists()
+    if out.exists() and not (arguments.force or goes_on):
+        raise FileExistsError(f"there is a file {out}: name another with --out, or add --force")
+    if checkpoint is not None and Path(checkpoint).resolve() == out.resolve():
+        raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
+    digits, rng = _digits(arguments), _generator(arguments)
     network, start = digits_network(rng), time.monotonic()
 
     def report(history: History) -> None:
@@ -121,7 +125,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def gradcheck(arguments: argparse.Namespace) -> int:
     """Compare the gradient of every layer with finite differences, and print a table."""
-    rng = np.random.default_rng(arguments.seed)
+    rng = _generator(arguments)
     wrong = 0
     print(f"{'gradient':12} {'relative error'}")
     for name, check in _checks(rng):
@@ -176,8 +180,14 @@ def _checks(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], Gradie
 
 def _digits(arguments: argparse.Namespace) -> Dataset:
     if arguments.mnist is None:
+        if arguments.download:
+            raise ValueError("--download needs --mnist, the folder to fetch MNIST's files into")
         return load_digits()
     return load_mnist(arguments.mnist, download=arguments.download)
+
+
+def _generator(arguments: argparse.Namespace) -> np.random.Generator:
+    return np.random.default_rng(as_int("--seed", arguments.seed, minimum=0))
 
 
 def _model(arguments: argparse.Namespace) -> Sequential:

@@ -243,7 +243,7 @@ def _load(directory: Any, download: Any, mirrors: Any, checksums: Any, progress:
     download, progress = as_bool("download", download), as_bool("progress", progress)
     if download:
         _complete(folder, addresses, sums, progress=progress)
-    return _dataset(folder, hint="; download=True would fetch it")
+    return _dataset(folder, hint="; download=True (--download) would fetch it")
 
 
 def _as_checksums(name: str, value: Any) -> dict[str, dict[str, str]]:

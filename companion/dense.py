@@ -213,7 +213,8 @@ class Flatten(Layer):
     def backward(self, dz: ArrayLike) -> FloatArray:
         """(N, I) -> (N, ...), row-major."""
         x = self._recall()
-        return as_gradient("dz", dz, _flat(x), "Flatten's output").reshape(x.shape)
+        dz = as_gradient("dz", dz, _flat(x), "Flatten's output")
+        return dz.reshape(x.shape).copy()  # as above
 
 
 def _flat(x: FloatArray) -> tuple[int, int]:

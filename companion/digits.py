@@ -172,7 +172,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     OSError
         If there is no such file, or it is no picture.
     ValueError
-        If the picture is blank.
+        If the picture is blank, or too large.
 
     Notes
     -----
@@ -185,14 +185,20 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.png'
     """
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError as error:
         raise ImportError(
             'pictures are read with Pillow: pip install "convnet-companion[images]"'
         ) from error
-    with Image.open(as_path("path", path)) as picture:
-        on_white = Image.new("RGBA", picture.size, "white")
-        on_white.alpha_composite(picture.convert("RGBA"))
+    try:
+        with Image.open(as_path("path", path)) as file:
+            picture = ImageOps.exif_transpose(file)  # upright, as it was taken
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} is too large: {error}") from error
+    if picture.mode.startswith("I"):  # 16 bits, of which conversion would keep the lowest
+        picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8))
+    on_white = Image.new("RGBA", picture.size, "white")
+    on_white.alpha_composite(picture.convert("RGBA"))
     ink = _ink(np.asarray(on_white.convert("L"), np.float32) / np.float32(255))
     if ink.max() < 0.1:
         raise ValueError(f"{path} is blank: nowhere is it darker or lighter than its border")

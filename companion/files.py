@@ -23,6 +23,14 @@ def as_path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def check_place(path: Path) -> None:
+    """Refuse a path at which no file can be."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot save {path}: it is a folder")
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, that takes the place of ``path`` at the end, and only if all went well.
@@ -30,8 +38,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     Until then it has a name of its own beside ``path``, and can be read back. Whatever goes wrong,
     an interruption included, removes it and leaves a file that was at ``path`` as it was.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
+    check_place(path)
     import uuid
 
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")

@@ -188,7 +188,7 @@ class Sequential(Layer):
 
     @property
     def params(self) -> dict[str, FloatArray]:
-        """Every parameter, under its layer's position. An entry can be assigned to."""
+        """Every parameter, under its layer's position. Entries can be assigned to and updated."""
         return _JoinedParams(self, self._named("params"))
 
     @params.setter
@@ -275,6 +275,20 @@ class _JoinedParams(dict[str, FloatArray]):
     def __setitem__(self, name: str, value: FloatArray) -> None:
         self._network.params = {**self, name: value}
         super().__setitem__(name, self._network.params[name])
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        new = dict(*args, **kwargs)
+        self._network.params = {**self, **new}
+        super().update((name, self._network.params[name]) for name in new)
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]
+        self.update(other)
+        return self
+
+    def setdefault(self, name: str, default: Any = None) -> FloatArray:
+        if name not in self:
+            self[name] = default
+        return self[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)

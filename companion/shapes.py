@@ -375,7 +375,7 @@ def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
 
 def in_range(
     name: str,
-    value: float,
+    value: Any,
     *,
     above: float = -np.inf,
     low: float = -np.inf,

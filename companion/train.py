@@ -55,11 +55,14 @@ class History(NamedTuple):
 
     @property
     def best_epoch(self) -> int | None:
-        """Epoch, from 0, of the smallest validation loss; None where there was no validation set.
+        """Epoch, from 0, of the smallest validation loss; None where there is none.
 
-        The loss and not the accuracy, which counts few images and so jumps by chance.
+        The loss and not the accuracy, which counts few images and so jumps by chance. A loss that
+        is not a number is not the smallest.
         """
-        return int(self.validation_loss.argmin()) if len(self.validation_loss) else None
+        if np.isnan(self.validation_loss).all():  # or there was no validation set
+            return None
+        return int(np.nanargmin(self.validation_loss))
 
 
 def fit(
@@ -338,7 +341,7 @@ def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def _epochs_since_best(history: History) -> int:
     best = history.best_epoch
-    return 0 if best is None else len(history.validation_loss) - 1 - best
+    return len(history.validation_loss) - (0 if best is None else best + 1)
 
 
 def _stopped(training: Training, *, keep_best: bool) -> str:
@@ -353,6 +356,8 @@ def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
     file = as_path("checkpoint", path)
     if not hasattr(optimizer, "state"):
         raise TypeError(f"optimizer must have a state for a checkpoint to hold, got {optimizer!r}")
+    if file.is_dir():
+        raise IsADirectoryError(f"checkpoint {file} is a folder")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"checkpoint {file}: there is no folder {file.parent}")
     if file.exists() and not resume:
@@ -370,8 +375,11 @@ def _validation(
         return None
     if isinstance(value, tuple | list) and len(value) == 2:
         x, y = value
-        return _door(x, y, names=("the x of validation", "the y of validation"))
-    if isinstance(value, int | float):
+        examples, classes = _door(x, y, names=("the x of validation", "the y of validation"))
+        if not len(examples):
+            raise ValueError("validation must hold at least one example, got none")
+        return examples, classes
+    if isinstance(value, int | float | np.integer | np.floating):
         return in_range("validation", value, above=0.0, below=1.0)
     raise TypeError(f"validation must be a pair (x, y) or a share, got {type(value).__name__}")
 

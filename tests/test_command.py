@@ -122,7 +122,15 @@ def test_train_refuses_before_it_trains(few, here, capsys):
     assert "--resume needs --checkpoint" in failure(capsys, "train", "--resume")
     assert "epochs must be at least 0, got -1" in failure(capsys, "train", "--epochs", "-1")
     assert "train-images-idx3-ubyte is missing from" in failure(capsys, "train", "--mnist", here)
+    assert "--seed must be at least 0, got -1" in failure(capsys, "train", "--seed", "-1")
+    assert "--download needs --mnist" in failure(capsys, "train", "--download")
+    assert "cannot save ..: it is a folder" in failure(capsys, "train", "--out", "..", "--force")
+    assert "checkpoint .. is a folder" in failure(capsys, "train", "--checkpoint", "..", "--resume")
+    line = failure(capsys, "train", "--checkpoint", "./a.npz", "--out", "a.npz")
+    assert "--checkpoint and --out must be two files" in line
     (here / "run.npz").write_bytes(b"mine")
+    line = failure(capsys, "train", "--out", "run.npz", "--checkpoint", "typo.npz", "--resume")
+    assert "there is a file run.npz" in line
     line = failure(capsys, "train", "--mnist", few, "--checkpoint", "run.npz")
     assert "go on from it with resume=True" in line
     assert names(here) == ["run.npz"]
@@ -237,6 +245,32 @@ def test_the_centre_of_mass_is_in_the_middle(tmp_path):
     rows, columns = np.indices(got.shape)
     assert (rows * got).sum() / got.sum() == pytest.approx(13.5, abs=0.5)
     assert (columns * got).sum() / got.sum() == pytest.approx(13.5, abs=0.5)
+
+
+def test_a_picture_of_sixteen_bits_is_read_as_one_of_eight(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    x = load_digits().x_test[0, :, :, 0]
+    shades = np.rint(65535 * (1 - x)).astype(np.uint16)
+    image.fromarray(shades).save(tmp_path / "x.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "x.png")[0, :, :, 0], x, atol=0.01)
+
+
+def test_a_photograph_is_read_upright(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    path = picture(tmp_path / "x.png", load_digits().x_test[0, :, :, 0])
+    lying = image.open(path).rotate(90)
+    turned = image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter, to the right
+    lying.save(tmp_path / "lying.png", exif=turned)
+    np.testing.assert_array_equal(read_picture(tmp_path / "lying.png"), read_picture(path))
+
+
+def test_a_picture_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    path = picture(tmp_path / "x.png", np.zeros((50, 60)))
+    monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"x\.png is too large: .*3000 pixels"):
+        read_picture(path)
 
 
 @pytest.mark.parametrize("shade", [0.0, 0.4, 1.0])

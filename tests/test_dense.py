@@ -104,7 +104,10 @@ def test_flatten_is_row_major_and_comes_back():
     rows = layer.forward(x)
     assert rows.shape == (2, 60)
     assert rows[1, 3 * 5 + 2] == x[1, 0, 3, 2]
-    np.testing.assert_array_equal(layer.backward(rows), x)
+    back = layer.backward(rows)
+    np.testing.assert_array_equal(back, x)
+    assert not np.shares_memory(back, rows)  # nor is it a view of what the caller gave
+    assert not np.shares_memory(rows, x)
     assert repr(layer) == "Flatten()"
 
 

@@ -284,7 +284,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced(serve, tmp_path):
 def test_nothing_is_fetched_or_checked_unless_asked_for(serve, tmp_path):
     mirror = serve()
     with pytest.raises(
-        FileNotFoundError, match=r"is missing from .*; download=True would fetch it"
+        FileNotFoundError, match=r"is missing from .*; download=True \(--download\) would fetch it"
     ):
         load_mnist(tmp_path, mirrors=[mirror.address])
     for name, raw in contents(seed=1).items():

@@ -20,6 +20,7 @@ from companion import (
     max_pool2d_backward,
     numerical_gradient,
     output_size,
+    reference,
     relu,
     relu_backward,
     softmax,
@@ -280,6 +281,28 @@ def test_zero_weights_do_not_hide_nan_or_infinity():
         dx, dw, db = dense_backward([[value]], [[value]], [[0.0]])
         assert np.isnan(dx).all()
         assert not np.isfinite(np.append(dw, db)).any()
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation"),
+    [
+        ((1, 1), ((0, 0), (0, 0)), (1, 1)),
+        ((2, 2), ((1, 1), (0, 1)), (1, 1)),
+        ((1, 1), ((0, 1), (0, 0)), (1, 2)),
+    ],
+)
+def test_an_infinite_weight_is_felt_where_it_was_met_and_nowhere_else(stride, padding, dilation):
+    """The way back has zeros around dz that the equation has not: 0 * inf is not 0."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 7, 8, 2)), rng.standard_normal((3, 2, 2, 3))
+    w[0, 1, 1, 2], w[2, 0, 0, 1] = INF, NAN
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
+    dz = rng.standard_normal(conv2d(x, w, **settings).shape)
+    dx = conv2d_backward(dz, x, w, **settings)[0]
+    want = reference.conv_dx(dz, w, x.shape, **settings)
+    np.testing.assert_allclose(dx, want, rtol=1e-12, atol=1e-12)
+    assert np.isnan(dx).any()
+    assert np.isfinite(dx).any()
 
 
 def test_infinities_of_both_signs_average_to_nan():

@@ -274,12 +274,29 @@ def test_assigned_lists_become_arrays():
 )
 def test_parameters_that_do_not_fit_change_nothing(change, error, message):
     network = build()
-    before, new = network.params, network.params
+    before, new = network.params, dict(network.params)
     change(new)
     with pytest.raises(error, match=message):
         network.params = new
     for name, p in before.items():
         assert network.params[name] is p
+
+
+def test_updated_parameters_reach_the_layers_all_or_none():
+    network = build()
+    params, zeros = network.params, np.zeros(4)
+    params.update({"4.b": zeros}, **{"0.b": [1.0, 2.0, 3.0]})
+    assert network.params["4.b"] is zeros
+    assert network.layers[0].params["b"].tolist() == [1.0, 2.0, 3.0]
+    params |= {"4.b": zeros + 1}
+    assert network.layers[4].params["b"].tolist() == [1.0] * 4
+    assert params["4.b"].tolist() == [1.0] * 4
+    assert params.setdefault("4.b", zeros).tolist() == [1.0] * 4
+    with pytest.raises(ValueError, match="parameters the network has not: 7"):
+        params.setdefault("7.w", zeros)
+    with pytest.raises(ValueError, match=r"4\.b must have shape"):
+        params.update({"0.b": np.zeros(3), "4.b": np.zeros(5)})
+    assert params["0.b"].tolist() == network.params["0.b"].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_layer_is_used_once():

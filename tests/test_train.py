@@ -301,6 +301,12 @@ def test_a_loss_that_is_no_number_leaves_the_parameters_of_the_last_good_step():
         ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
         ({"validation": (np.ones((2, 2)),)}, TypeError, "validation must be a pair"),
         ({"validation": (np.ones((2, 2)), [0])}, ValueError, "the y of validation must have shape"),
+        (
+            {"validation": (np.ones((0, 2)), np.zeros(0, int))},
+            ValueError,
+            "validation must hold at least one example, got none",
+        ),
+        ({"validation": np.float32(1)}, ValueError, "validation must be above 0 and below 1"),
         ({"validation": 0.0}, ValueError, "validation must be above 0 and below 1, got 0.0"),
         ({"validation": 1}, ValueError, "validation must be above 0 and below 1, got 1"),
         ({"validation": True}, TypeError, "validation must be a number, got True"),
@@ -382,6 +388,40 @@ def test_the_smaller_loss_is_better_and_of_equal_losses_the_earlier():
     zeros = np.zeros(4)
     loss, accuracy = np.array([0.3, 0.2, 0.2, 0.4]), np.array([0.9, 0.8, 0.9, 0.9])
     assert History(zeros, zeros, zeros, loss, accuracy).best_epoch == 1
+
+
+def test_an_epoch_whose_loss_is_no_number_is_not_the_best():
+    zeros, nan = np.zeros(3), np.nan
+    for loss, best in (([0.3, nan, 0.2], 2), ([nan, 0.3, nan], 1), ([nan, nan, nan], None)):
+        assert History(zeros, zeros, zeros, np.array(loss), zeros).best_epoch == best
+
+
+def test_a_network_that_diverges_ends_with_its_best_epoch():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 2))
+    y = (x[:, 0] > 0).astype(int)
+    network = Sequential([Dense(2, 8, rng=rng), ReLU(), Dense(8, 2, rng=rng)])
+    settings = {"batch_size": 8, "validation": (x, y), "rng": rng, "progress": False}
+    losses = []
+    with pytest.raises(FloatingPointError):
+        fit(
+            network,
+            *(x, y),
+            epochs=9,
+            optimizer=SGD(lambda step: 0.1 if step < 23 else 1e200),
+            after_epoch=lambda history: losses.append(history.validation_loss[-1]),
+            **settings,
+        )
+    assert np.isnan(losses).tolist() == [False, False, True]
+    assert evaluate(network, x, y).loss == min(losses[:2])
+
+
+def test_where_no_validation_loss_is_a_number_patience_ends_and_the_last_epoch_stays():
+    layer, x = Dense(2, 2, rng=np.random.default_rng(0)), np.eye(2)
+    held = np.array([[np.nan, 0.0]]), [1]
+    history = fit(layer, x, [0, 1], epochs=9, validation=held, patience=3, progress=False)
+    assert (len(history.train_loss), history.best_epoch) == (3, None)
+    assert evaluate(layer, x, [0, 1]).loss < history.train_loss[-1]
 
 
 @pytest.mark.parametrize(
