@@ -151,6 +151,18 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
 
 @mistake(
     "conv2d",
+    "'same' as for stride 1",
+    "conv-size",
+    "with a stride, 'same' is the padding that gives size/stride outputs, rounded up: often less.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    if settings.get("padding") == "same":
+        settings = {**settings, "padding": _paddings(x, w, {**settings, "stride": 1})}
+    return conv2d(x, w, b, **settings)
+
+
+@mistake(
+    "conv2d",
     "window averaged",
     "conv-forward",
     "the products of a window are added, not averaged.",
@@ -1028,6 +1040,16 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 
 @mistake(
     "avg_pool2d",
+    "count_include_pad ignored",
+    "pool-avg",
+    "with count_include_pad=True the padding's zeros count, and every window has the same divisor.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d(x, kernel_size, **{**settings, "count_include_pad": False})
+
+
+@mistake(
+    "avg_pool2d",
     "axes of the average wrong",
     "pool-avg",
     "the means must run over the window's two axes; after the first, later axes move up by one.",
@@ -1060,6 +1082,16 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 )
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return avg_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "count_include_pad ignored",
+    "pool-avg-backward",
+    "with count_include_pad=True the padding's zeros count, and every window has the same divisor.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d_backward(dy, x, kernel_size, **{**settings, "count_include_pad": False})
 
 
 @mistake(
@@ -1305,6 +1337,21 @@ def _(z: Any, labels: Any) -> Any:
 )
 def _(z: Any, labels: Any) -> Any:
     return cross_entropy(softmax(z), labels)
+
+
+@mistake(
+    "cross_entropy",
+    "logarithm of a rounded probability",
+    "softmax-log",
+    "the logarithm of a probability that rounded to zero is minus infinity; stay with the logits.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return -np.log(softmax(z)[np.arange(len(z)), labels]).mean()
+
+
+@mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log", "")
+def _(z: Any, labels: Any) -> Any:
+    return -np.log(softmax(z)[np.arange(len(z)), labels] + 1e-12).mean()
 
 
 @mistake(

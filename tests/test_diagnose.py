@@ -156,6 +156,33 @@ def test_a_lost_dtype():
     assert diagnosis.finding.startswith("z is float64, expected float32")
 
 
+def test_single_precision_is_named_and_so_is_a_mistake_in_it():
+    def mine(da, z, mask=None):
+        dz = np.zeros(z.shape, np.float32)
+        mask = z > 0 if mask is None else mask
+        dz[mask] = da[mask]
+        return dz
+
+    diagnosis = diagnose(mine, "relu_backward")
+    assert [entry.name for entry in diagnosis.mistakes] == ["dtype lost"]
+    assert diagnosis.finding.startswith("dz is float32, expected float64")
+    diagnosis = diagnose(lambda da, z: mine(da, z, da > 0), "relu_backward")
+    assert [entry.name for entry in diagnosis.mistakes] == ["mask taken from the gradient"]
+
+
+def test_numbers_that_differ_are_shown_so():
+    diagnosis = diagnose(lambda z: companion.relu(z) * (1 + 1e-7), "relu")
+    found = re.match(r"a\[.*\] is (\S+), expected (\S+) ", diagnosis.finding)
+    assert found
+    assert found[1] != found[2]
+    assert float(found[1]) == pytest.approx(float(found[2]), rel=1e-6)
+
+
+def test_a_function_that_is_right_up_to_a_bound_is_wrong():
+    assert not diagnose(lambda z: np.clip(z, 0, 6), "relu").ok
+    assert not diagnose(lambda da, z: da * ((z > 0) & (z < 6)), "relu_backward").ok
+
+
 def test_an_unknown_mistake_is_shown_where_it_is():
     def mine(da, z):
         dz = companion.relu_backward(da, z)
