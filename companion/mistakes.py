@@ -61,6 +61,12 @@ class Mistake:
     def __str__(self) -> str:
         return f"{self.name}: {self.reason} (chapter {self.chapter}, equation {self.equation})"
 
+    def __reduce__(self) -> tuple[Callable[..., Mistake], tuple[Any, ...]]:
+        """Pickle it as an entry of the catalogue, for its ways have no names."""
+        if self.ways:
+            return _entry, (self.target, self.name)
+        return Mistake, (self.target, self.name, self.reason, self.equation, ())
+
 
 CATALOGUE: dict[tuple[str, str], Mistake] = {}
 
@@ -76,6 +82,10 @@ def mistake(target: str, name: str, equation: str, reason: str) -> Callable[[Fun
         return way
 
     return register
+
+
+def _entry(target: str, name: str) -> Mistake:
+    return CATALOGUE[target, name]
 
 
 def known_mistakes(target: str) -> list[Mistake]:

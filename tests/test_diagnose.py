@@ -1,6 +1,7 @@
 """The checker names each known mistake, and no mistake in what is right."""
 
 import inspect
+import pickle
 import re
 
 import numpy as np
@@ -168,6 +169,13 @@ def test_single_precision_is_named_and_so_is_a_mistake_in_it():
     assert diagnosis.finding.startswith("dz is float32, expected float64")
     diagnosis = diagnose(lambda da, z: mine(da, z, da > 0), "relu_backward")
     assert [entry.name for entry in diagnosis.mistakes] == ["mask taken from the gradient"]
+
+
+@pytest.mark.parametrize("wrong", [lambda z: abs(z), lambda z: z.clip(0, out=z)])
+def test_a_diagnosis_can_be_sent_to_another_process(wrong):
+    diagnosis = diagnose(wrong, "relu")
+    assert diagnosis.mistakes
+    assert pickle.loads(pickle.dumps(diagnosis)) == diagnosis  # noqa: S301
 
 
 def test_numbers_that_differ_are_shown_so():
