@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .files import load_arrays, save_arrays
-from .network import Layer, checked_params
+from .network import LayerLike, checked_params
 from .shapes import FloatArray
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FORMAT = 1
 class Training:
     """What changes while a network is trained, and ``identity``, which must not."""
 
-    network: Layer
+    network: LayerLike
     optimizer: Any
     rng: np.random.Generator
     held_out: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))

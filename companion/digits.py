@@ -16,7 +16,7 @@ from .conv import Conv2D
 from .datasets import Dataset
 from .dense import Dense, Flatten
 from .files import as_path
-from .network import Layer, Sequential
+from .network import LayerLike, Sequential
 from .optim import SGD, cosine_decay
 from .pool import MaxPool2D
 from .relu import ReLU
@@ -77,7 +77,7 @@ def digits_network(rng: np.random.Generator | None = None) -> Sequential:
 
 
 def train_digits(
-    network: Layer,
+    network: LayerLike,
     digits: Dataset,
     *,
     epochs: int = 16,

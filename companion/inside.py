@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import Layer, Sequential, check_protocol
+from .network import LayerLike, Sequential, check_protocol
 from .shapes import (
     Axis,
     FloatArray,
@@ -55,7 +55,7 @@ class Projection(NamedTuple):
     explained_variance_ratio: FloatArray
 
 
-def activations(network: Layer, x: ArrayLike, *, batch_size: int = 256) -> list[FloatArray]:
+def activations(network: LayerLike, x: ArrayLike, *, batch_size: int = 256) -> list[FloatArray]:
     """Output of every layer of a network, in order.
 
     Parameters
@@ -150,7 +150,12 @@ def confusion_matrix(
 
 
 def most_confident_mistakes(
-    network: Layer, x: ArrayLike, y: ArrayLike, *, count: int | None = None, batch_size: int = 256
+    network: LayerLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    count: int | None = None,
+    batch_size: int = 256,
 ) -> Misclassified:
     """The examples that a network gets wrong, those first of which it is surest.
 
@@ -204,7 +209,7 @@ def most_confident_mistakes(
 
 
 def saliency(
-    network: Layer,
+    network: LayerLike,
     x: ArrayLike,
     *,
     target: ArrayLike | None = None,
@@ -263,7 +268,7 @@ def saliency(
 
 @nan_is_an_answer
 def occlusion(
-    network: Layer,
+    network: LayerLike,
     x: ArrayLike,
     kernel_size: Size,
     *,
@@ -395,7 +400,7 @@ def principal_components(features: ArrayLike, *, dimensions: int = 2) -> Project
     return Projection(points, components, variances[:D] / variances.sum())
 
 
-def _copy(network: Layer) -> Layer:
+def _copy(network: LayerLike) -> LayerLike:
     check_protocol("network", network)
     return copy.deepcopy(network)
 
@@ -413,7 +418,7 @@ def _batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def _logits(network: Layer, x: FloatArray) -> FloatArray:
+def _logits(network: LayerLike, x: FloatArray) -> FloatArray:
     z = as_float("the network's output", network.forward(x), "N K")
     if len(z) != len(x) or z.shape[1] == 0:
         raise ValueError(

@@ -10,13 +10,29 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .files import as_path, load_arrays, save_arrays
 from .shapes import FloatArray, as_array, as_float, as_generator, as_int, as_sizes
+
+
+class LayerLike(Protocol):
+    """What is asked of a layer, whether or not it is a :class:`Layer`."""
+
+    params: Any  # a dictionary of arrays
+
+    @property
+    def grads(self) -> Any:
+        """A gradient for each of ``params``, after :meth:`backward`."""
+
+    def forward(self, x: Any, /) -> Any:
+        """Output for the input ``x``."""
+
+    def backward(self, dz: Any, /) -> Any:
+        """Gradient for the input, from the gradient ``dz`` for the output."""
 
 
 class Layer(ABC):
@@ -149,10 +165,10 @@ class Sequential(Layer):
     ['0.b', '0.w', '2.b', '2.w']
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[LayerLike]) -> None:
         if not isinstance(layers, Sequence):
             raise TypeError(f"layers must be a list of layers, got {layers!r}")
-        self.layers = list(layers)
+        self.layers: list[LayerLike] = list(layers)
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
         for position, layer in enumerate(self.layers):
@@ -294,7 +310,7 @@ class _JoinedParams(dict[str, FloatArray]):
         return dict, (dict(self),)
 
 
-def _leaves(layer: Layer) -> list[Layer]:
+def _leaves(layer: LayerLike) -> list[LayerLike]:
     """The layers of a network and of the networks in it; a layer alone is its own."""
     if not isinstance(layer, Sequential):
         return [layer]
@@ -326,7 +342,7 @@ def checked_params(
     return arrays
 
 
-def fill_grads(layer: Layer, dz: ArrayLike) -> None:
+def fill_grads(layer: LayerLike, dz: ArrayLike) -> None:
     """Fill a layer's ``grads``; without its input's gradient if it knows how to leave that out.
 
     A ``backward`` of a subclass, or of the one object, comes before what its class inherited.
@@ -334,7 +350,7 @@ def fill_grads(layer: Layer, dz: ArrayLike) -> None:
     for owner in (layer, *type(layer).__mro__):
         own = getattr(owner, "__dict__", {})
         if "backward_params" in own:
-            layer.backward_params(dz)
+            cast("Layer", layer).backward_params(dz)
             return
         if "backward" in own:
             break

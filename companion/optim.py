@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import Layer, check_protocol
+from .network import LayerLike, check_protocol
 from .shapes import FloatArray, as_float, as_gradient, as_int, in_range
 
 Schedule = Callable[[int], float]
@@ -91,7 +91,7 @@ class Optimizer(ABC):
         self._memory: dict[str, dict[str, FloatArray]] = {kind: {} for kind in kinds}
 
     @abstractmethod
-    def step(self, network: Layer) -> None:
+    def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
 
     @property
@@ -173,7 +173,7 @@ class SGD(Optimizer):
         self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
 
-    def step(self, network: Layer) -> None:
+    def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         velocity = self._memory["velocity"]
@@ -252,7 +252,7 @@ class Adam(Optimizer):
         self.eps = in_range("eps", eps, above=0.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
 
-    def step(self, network: Layer) -> None:
+    def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         means, squares = self._memory["mean"], self._memory["square"]
@@ -288,7 +288,7 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
 
 
 def params_and_gradients(
-    network: Layer, memory: Mapping[str, FloatArray]
+    network: LayerLike, memory: Mapping[str, FloatArray]
 ) -> tuple[Mapping[str, FloatArray], dict[str, FloatArray]]:
     """Every parameter and its gradient, or an error that says which has none, or none that fits.
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .inside import Misclassified, Projection
-from .network import Layer
+from .network import LayerLike
 from .shapes import FloatArray, as_array, as_bool, as_float, as_int, as_sizes, in_range
 from .train import History
 
@@ -124,7 +124,7 @@ def images(
 
 
 def filters(
-    weights: ArrayLike | Layer,
+    weights: ArrayLike | LayerLike,
     *,
     input_shape: tuple[int, int, int] | None = None,
     channel: int | None = None,
@@ -930,7 +930,7 @@ def _picture(image: ArrayLike) -> FloatArray:
     return picture
 
 
-def _kernels(weights: ArrayLike | Layer, input_shape: Any) -> FloatArray:
+def _kernels(weights: ArrayLike | LayerLike, input_shape: Any) -> FloatArray:
     """Weights of either kind, (H, W, C, K)."""
     given: Any = weights
     if hasattr(given, "params"):

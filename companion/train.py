@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path
-from .network import Layer, check_protocol, fill_grads
+from .network import LayerLike, check_protocol, fill_grads
 from .optim import SGD
 from .progress import progress_bar
 from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
@@ -29,7 +29,7 @@ Augment = Callable[[FloatArray, "np.random.Generator"], ArrayLike]
 class HasStep(Protocol):
     """What :func:`fit` asks of an optimiser; ``state`` only for a checkpoint."""
 
-    def step(self, network: Layer) -> None:
+    def step(self, network: LayerLike) -> None:
         """Move every parameter against its gradient."""
 
 
@@ -66,7 +66,7 @@ class History(NamedTuple):
 
 
 def fit(
-    network: Layer,
+    network: LayerLike,
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -246,7 +246,9 @@ def _epoch(
     )
 
 
-def evaluate(network: Layer, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256) -> Evaluation:
+def evaluate(
+    network: LayerLike, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256
+) -> Evaluation:
     """Loss and accuracy of a network on examples it does not learn from.
 
     Parameters
