@@ -57,8 +57,8 @@ class ArgumentReport:
     absolute, relative : float
         Their difference, and the same divided by the argument's largest gradient.
     kinks : tuple of indices
-        Entries where the function bends: there, any value between the two one-sided slopes
-        was accepted.
+        Entries where the function bends within a step: there, any value between the one-sided
+        slopes was accepted, as the smallest steps see them.
     """
 
     name: str
@@ -267,7 +267,8 @@ def check_gradient(
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
 
     gradients = backward(*_copies([dz, *points]))
-    if not isinstance(gradients, tuple | list):
+    lone = len(points) == 1 and isinstance(gradients, list) and len(gradients) != 1
+    if lone or not isinstance(gradients, tuple | list):
         gradients = (gradients,)
     if len(gradients) != len(points):
         raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
@@ -525,6 +526,9 @@ def _width(x: FloatArray, index: Index, step: float) -> float:
     return float((x[index] + nudge) - (x[index] - nudge))
 
 
+_PARTS = (1, 1 / 4, 1 / 16, 1 / 64)  # of a step, at which slopes are taken
+
+
 class _Sides:
     """One-sided slopes of a function of ``x`` at chosen entries."""
 
@@ -568,33 +572,30 @@ def _compare(
     noise: float,
 ) -> ArgumentReport:
     everywhere = np.arange(len(chosen))
-    (left, right), (near_left, near_right) = sides.at(1, everywhere), sides.at(1 / 4, everywhere)
-    numerical, near = (left + right) / 2, (near_left + near_right) / 2
-    seen = 8 * _largest(numerical - near)  # what rounding really did
+    slopes = np.full((4, 2, len(chosen)), np.nan)  # at each part of the step, left and right
+    slopes[:2] = [sides.at(part, everywhere) for part in _PARTS[:2]]
+    numerical = slopes[0].mean(axis=0)
+    seen = 8 * _largest(numerical - slopes[1].mean(axis=0))  # what rounding really did
 
     def bounds() -> tuple[float, float]:
         scale = max(_largest(analytic), _largest(numerical))
-        return scale, rtol * scale + min(noise, seen)
+        return scale, rtol * scale + min(noise, max(seen, noise / 64))
 
     scale, allowed = bounds()
-    jumps = [right - left, near_right - near_left]
+    jumps = slopes[:, 1] - slopes[:, 0]
     kinked = _kinked(jumps[0], jumps[1], allowed, scale)
-    if len(unclear := np.flatnonzero(kinked | ~(np.abs(analytic - numerical) <= allowed))):
-        # Steps as small as rounding allows tell a kink from a strong curvature.
-        slopes = [numerical, near]
-        for part in (1 / 16, 1 / 64):
-            nothing = noise / part > 0.01 * scale
-            further = sides.at(part, unclear[:0] if nothing else unclear)
-            jumps.append(further[1] - further[0])
-            slopes.append(further.mean(axis=0))
+    unclear = np.flatnonzero(kinked | ~(np.abs(analytic - numerical) <= allowed))
+    off = np.abs(analytic - numerical)
+    if len(unclear):  # smaller steps, where rounding allows, tell a kink from a strong curvature
+        for k, part in enumerate(_PARTS[2:], 2):
+            if noise / part <= 0.01 * scale:
+                slopes[k] = sides.at(part, unclear)
+        jumps = slopes[:, 1] - slopes[:, 0]
         kinked &= ~_curved(jumps)
         smooth = unclear[~kinked[unclear]]
-        numerical[smooth] = _extrapolated(np.array(slopes)[:, smooth])
+        numerical[smooth] = _extrapolated(slopes.mean(axis=1)[:, smooth])
         scale, allowed = bounds()
-    at_zero = (4 * near_left - left) / 3, (4 * near_right - right) / 3  # without their h f''
-    lowest, highest = np.min((left, right, *at_zero), 0), np.max((left, right, *at_zero), 0)
-    outside = np.maximum(lowest - analytic, analytic - highest)
-    off = np.where(kinked, np.maximum(outside, 0), np.abs(analytic - numerical))
+        off = np.where(kinked, _outside(analytic, slopes, jumps, noise), abs(analytic - numerical))
     off = np.where(np.isnan(off), np.inf, off)
     worst = int(np.argmax(off))
     return ArgumentReport(
@@ -622,18 +623,36 @@ def _kinked(jump: FloatArray, near: FloatArray, allowed: float, scale: float) ->
     return kinked
 
 
-def _curved(jumps: list[FloatArray]) -> NDArray[np.bool_]:
-    """Where the jumps at the step, 1/4, 1/16 and 1/64 of it shrink to a quarter each time.
+def _curved(jumps: FloatArray) -> NDArray[np.bool_]:
+    """Where the jumps at ever smaller steps, (4, entries), shrink to a quarter each time.
 
     Those of a smooth function do so in the end, however strongly it bends.
     """
-    first, second, third, last = jumps
-    shrinks = [
-        np.abs(4 * after - before) < 0.2 * np.abs(before)
-        for before, after in ((second, third), (third, last))
-    ]
-    curved: NDArray[np.bool_] = shrinks[0] & shrinks[1] & (np.abs(second) > 0.02 * np.abs(first))
+    first, second, third, _ = np.abs(jumps)
+    shrinks = np.abs(4 * jumps[2:] - jumps[1:-1]) < 0.2 * np.abs(jumps[1:-1])
+    curved: NDArray[np.bool_] = shrinks.all(axis=0) & (second > 0.02 * first) & (third > 0)
     return curved
+
+
+def _outside(
+    analytic: FloatArray, slopes: FloatArray, jumps: FloatArray, noise: float
+) -> FloatArray:
+    """How far a gradient is outside the one-sided slopes at a kink.
+
+    They are taken with what they come to at a step of zero, without their h f''. Where the
+    smallest steps no longer reach over the kink, theirs alone count.
+    """
+    at_zero = (4 * slopes[1:] - slopes[:-1]) / 3
+    resolved = np.abs(jumps[3]) < 0.5 * np.abs(jumps[:2]).max(axis=0)
+    count = np.ones((7, 1, 1), bool) & np.isfinite([*slopes, *at_zero])
+    count[[0, 1, 4, 5]] &= ~resolved
+    allowed = np.array([*slopes, *at_zero])
+    lowest = np.where(count, allowed, np.inf).min(axis=(0, 1))
+    highest = np.where(count, allowed, -np.inf).max(axis=(0, 1))
+    rounding = 8 * np.abs(slopes[3].mean(axis=0) - slopes[2].mean(axis=0))
+    blurred = np.where(resolved, np.minimum(64 * noise, rounding), 0)
+    outside: FloatArray = np.maximum(lowest - analytic, analytic - highest) - blurred
+    return np.maximum(outside, 0)
 
 
 def _extrapolated(slopes: FloatArray) -> FloatArray:

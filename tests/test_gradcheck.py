@@ -1,5 +1,6 @@
 """The checks of gradients: they accept what is right, and find what is wrong and where."""
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -552,6 +553,61 @@ def test_a_wrong_entry_is_refused_where_another_is_steep():
     with pytest.raises(GradientError) as caught:
         check_gradient(lambda x: 1 / x, backward, [1e-3, 1e-4])
     assert caught.value.report.arguments[0].index == (1,)
+
+
+@pytest.mark.parametrize("slope", [0.5, 1.001])
+def test_beside_a_kink_the_smaller_steps_decide(slope):
+    """At h, the slope is a mixture of both sides; at a sixteenth of it there is one side alone."""
+    with pytest.raises(GradientError) as caught:
+        check_gradient(relu, lambda dz, z: slope * dz * (z > 0), [2e-6])
+    assert caught.value.report.arguments[0].kinks == ((0,),)
+    forward = np.vectorize(lambda x: np.log(abs(x) + 1e-3))
+    x = [2e-6, -1e-6, 3e-6]
+    assert check_gradient(forward, lambda dz, x: dz * np.sign(x) / (abs(x) + 1e-3), x).ok
+
+
+def test_where_all_is_saturated_a_gradient_too_small_to_be_seen_agrees():
+    z = [[1000.0, 0.0, -1000.0], [900.0, 1.0, 2.0]]
+    assert check_gradient(softmax, lambda da, z: softmax_backward(da, softmax(z)), z).ok
+    assert check_gradient(np.tanh, lambda dz, z: dz / np.cosh(z) ** 2, [30.0, 40.0]).ok
+    with pytest.raises(GradientError):
+        check_gradient(np.tanh, lambda dz, z: dz / np.cosh(z) ** 2 + 1e-6, [30.0, 40.0])
+
+
+def test_a_list_is_the_gradient_of_one_argument_or_one_for_each():
+    x = [0.5, 1.0]
+    assert check_gradient(np.sin, lambda dz, x: list(dz * np.cos(x)), x).ok
+    assert check_gradient(np.sin, lambda dz, x: [dz * np.cos(x)], x).ok
+    assert check_gradient(np.multiply, lambda dz, x, y: [dz * y, dz * x], 2.0, 3.0).ok
+
+
+def test_step_rtol_and_entries_are_used_as_given():
+    layer, x = Dense(3, 2, rng=np.random.default_rng(0)), Z[:, :3]
+    with pytest.raises(ValueError, match=r"step must be large enough .* got 1e-30"):
+        companion.check_layer(layer, x, step=1e-30)
+
+    class Rough(Dense):
+        def backward(self, dz):
+            return super().backward(dz) * (1 + 1e-4)
+
+    rough = Rough(3, 2)
+    assert companion.check_layer(rough, x, rtol=1e-3).ok
+    for error in (1e-4, 5e-6):
+        with pytest.raises(GradientError):
+            check_gradient(np.sin, lambda dz, x, e=error: dz * np.cos(x) * (1 + e), x)
+    for call in (check_gradient, companion.check_layer):
+        assert inspect.signature(call).parameters["rtol"].default == 1e-6
+    with pytest.raises(GradientError):  # 1e-11 of it is wrong
+        check_adjoint(lambda x: x, lambda y: y * (1 + 1e-11), np.arange(5.0))
+    seen = []
+
+    def forward(x):
+        seen.append(x.copy())
+        return x**2
+
+    point = np.arange(20.0)
+    check_gradient(forward, lambda dz, x: 2 * dz * x, point, entries=12)
+    assert len({int(i) for x in seen for i in np.flatnonzero(x != point)}) == 12
 
 
 def test_where_rounding_hides_the_small_steps_they_are_not_taken():
