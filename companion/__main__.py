@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -61,14 +62,19 @@ def train(arguments: argparse.Namespace) -> int:
     check_place(out)
     goes_on = arguments.resume and Path(checkpoint).exists()
     if out.exists() and not (arguments.force or goes_on):
-        raise FileExistsError(f"there is a file {out}: name another with --out, or add --force")
+        or_go_on = ", or go on with --resume" if checkpoint and Path(checkpoint).exists() else ""
+        raise FileExistsError(
+            f"there is a file {out}: name another with --out, or add --force{or_go_on}"
+        )
     if checkpoint is not None and Path(checkpoint).resolve() == out.resolve():
         raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
     digits, rng = _digits(arguments), _generator(arguments)
     network, start = digits_network(rng), time.monotonic()
+    epochs: list[int] = []
 
     def report(history: History) -> None:
         epoch = len(history.train_loss)
+        epochs.append(epoch)
         print(
             f"epoch {epoch} of {arguments.epochs}: loss {history.train_loss[-1]:.3f}, "
             f"read correctly {history.train_accuracy[-1]:.1%}, "
@@ -89,6 +95,8 @@ def train(arguments: argparse.Namespace) -> int:
             progress=sys.stderr.isatty(),
         )
     except KeyboardInterrupt:
+        if goes_on and out.exists() and not epochs:  # what is there may be better
+            raise
         network.save(out)
         print(f"interrupted: the best network so far is in {out}", file=sys.stderr)
         return INTERRUPTED
@@ -191,7 +199,10 @@ def _generator(arguments: argparse.Namespace) -> np.random.Generator:
 
 
 def _model(arguments: argparse.Namespace) -> Sequential:
-    return digits_network().load(arguments.model)
+    try:
+        return digits_network().load(arguments.model)
+    except TypeError as error:  # a file of something else
+        raise ValueError(str(error)) from error
 
 
 def _print_reading(network: Sequential, digits: Dataset) -> None:

@@ -20,6 +20,7 @@ from .shapes import FloatArray, Window
 from .threads import in_parts
 
 CACHE = 1 << 21  # bytes of patches in a block
+KEPT = 16 * CACHE  # what one image needed beyond that is given back
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 
 # What is freed goes back to the machine, and new pages for the next result take longer to come than
@@ -57,6 +58,11 @@ class Scratch:
         array.fill(0)
         return array
 
+    @property
+    def nbytes(self) -> int:
+        """How much is kept."""
+        return sum(array.nbytes for array in self._arrays)
+
     def reset(self, asked: int = 0) -> None:
         """Lend anew what was asked for after the first ``asked`` arrays."""
         self.asked = asked
@@ -81,7 +87,8 @@ def lent_scratch() -> Iterator[Scratch]:
     try:
         yield scratch
     finally:
-        spare.append(scratch)
+        if scratch.nbytes <= KEPT:
+            spare.append(scratch)
 
 
 def blocks(

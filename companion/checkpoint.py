@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .files import load_arrays, save_arrays
 from .network import LayerLike, checked_params
+from .optim import Optimizer
 from .shapes import FloatArray
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Training:
     network: LayerLike
     optimizer: Any
     rng: np.random.Generator
+    count: int  # of the examples, those held out included
     held_out: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     identity: dict[str, Any] = field(default_factory=dict)
 
@@ -80,7 +82,7 @@ def load_checkpoint(path: Path, training: Training) -> None:
     arrays = load_arrays(path, "a checkpoint")
     try:
         about = json.loads(str(arrays["about"]))
-        made_by, identity, state = about["format"], about["identity"], about["rng"]
+        made_by, identity, state = about["format"], dict(about["identity"]), dict(about["rng"])
         held_out = arrays["held_out"].astype(np.intp)
         step_loss = arrays["step_loss"].tolist()
         train, validation = (
@@ -89,6 +91,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
+    if not np.isin(held_out, np.arange(training.count)).all():
+        raise ValueError(f"{path} holds out examples that there are not")
     if made_by != FORMAT:
         raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {made_by}")
     for what, ours in training.identity.items():
@@ -97,16 +101,26 @@ def load_checkpoint(path: Path, training: Training) -> None:
                 f"{path} is of another training: its {what} is {identity.get(what)!r}, "
                 f"and here it is {ours!r}"
             )
-    if state["bit_generator"] != training.rng.bit_generator.state["bit_generator"]:
+    generator, before = training.rng.bit_generator, training.rng.bit_generator.state
+    if state.get("bit_generator") != before["bit_generator"]:
         raise ValueError(
-            f"rng must be a {state['bit_generator']} for {path}, "
-            f"got {type(training.rng.bit_generator).__name__}"
+            f"rng must be a {state.get('bit_generator')} for {path}, got {type(generator).__name__}"
         )
     expected, best = training.network.params, _group(arrays, "best")
     params = checked_params(expected, _group(arrays, "params"), str(path))
     best = checked_params(expected, best, f"{path}, best epoch") if best else {}
-    training.optimizer.state = _group(arrays, "optimizer")
-    training.rng.bit_generator.state = state
+    remembered = _group(arrays, "optimizer")
+    if isinstance(training.optimizer, Optimizer):
+        for name, array in remembered.items():
+            parameter = expected.get(name.partition(".")[2])
+            if parameter is not None and array.shape != parameter.shape:
+                raise ValueError(f"{path}: the optimizer's {name} has shape {array.shape}")
+    try:
+        generator.state = state
+        training.optimizer.state = remembered
+    except Exception as error:  # a damaged state fails in many ways
+        generator.state = before
+        raise ValueError(f"{path} is not a checkpoint: {error!r}") from error
     training.network.params = params
     training.best_params, training.held_out = best, held_out
     training.step_loss, training.train, training.validation = step_loss, train, validation

@@ -102,7 +102,7 @@ class Optimizer(ABC):
         optimiser of the same settings that is given it goes on where this one stands.
         """
         remembered = {
-            f"{kind}.{name}": array
+            f"{kind}.{name}": array.copy()
             for kind, memory in self._memory.items()
             for name, array in memory.items()
         }
@@ -116,7 +116,7 @@ class Optimizer(ABC):
             if name != "steps" and kind not in memory:
                 raise ValueError(f"state must be that of {type(self).__name__}, got {name}")
             if name != "steps":
-                memory[kind][parameter] = as_float(f"state: {name}", value)
+                memory[kind][parameter] = as_float(f"state: {name}", value).copy()
         if "steps" not in new:
             raise ValueError("state must hold the number of steps, got none")
         self._steps = as_int("state: steps", np.asarray(new["steps"]).item(), minimum=0)

@@ -128,6 +128,9 @@ def _start_anew() -> None:
     """In a fork there are no threads of ours, and nobody who would leave."""
     global _PRODUCTS
     _pool.cache_clear()
+    if _PRODUCTS._callers:
+        for library, threads in _PRODUCTS._threads:
+            _set_threads(library, threads)
     _PRODUCTS = Products()
 
 

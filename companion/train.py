@@ -177,7 +177,7 @@ def fit(
         if held is None:
             raise ValueError(f"patience needs a validation set, got patience={patience} and none")
 
-    training = Training(network, optimizer, rng)
+    training = Training(network, optimizer, rng, count=len(examples))
     if isinstance(held, float):
         training.held_out = _set_aside(held, len(examples), rng)
     if path:
@@ -206,7 +206,8 @@ def fit(
                 if held is not None:
                     training.validation.append(evaluate(network, *held))
                     if _history(training).best_epoch == epoch:
-                        training.best_params = dict(network.params)
+                        # Copied: an optimiser may write into what it moves.
+                        training.best_params = {n: p.copy() for n, p in network.params.items()}
                 if path:
                     save_checkpoint(path, training)
                 if after_epoch is not None:
@@ -364,7 +365,8 @@ def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
         raise FileNotFoundError(f"checkpoint {file}: there is no folder {file.parent}")
     if file.exists() and not resume:
         raise FileExistsError(
-            f"there is a checkpoint {file}: go on from it with resume=True, or move it away"
+            f"there is a checkpoint {file}: go on from it with resume=True (--resume), "
+            "or move it away"
         )
     return file
 

@@ -104,6 +104,14 @@ def test_memory_is_lent_again_and_grows():
         assert scratch.empty((1000, 3), np.float64).nbytes == 24000
 
 
+def test_what_one_large_image_needed_is_not_kept():
+    for size, kept in ((blocks.KEPT, True), (blocks.KEPT + 1, False)):
+        with blocks.lent_scratch() as scratch:
+            scratch.empty((size - sum(a.nbytes for a in scratch._arrays[1:]),), np.uint8)
+        assert (scratch in blocks._SPARE.scratch) is kept
+    blocks._SPARE.scratch.clear()
+
+
 def test_memory_is_given_back_when_something_goes_wrong():
     with pytest.raises(ZeroDivisionError), blocks.lent_scratch() as scratch:
         raise ZeroDivisionError

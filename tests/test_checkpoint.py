@@ -157,6 +157,7 @@ OTHERS = {
     "batch size": (lambda: {"batch_size": 4}, "its batch size is 5, and here it is 4"),
     "optimizer": (lambda: {"optimizer": Adam()}, "its optimizer is 'SGD', and here it is 'Adam'"),
     "examples": (lambda: {"x_y": problem(seed=3)}, "its examples is '"),
+    "labels": (lambda: {"x_y": (problem()[0], problem(seed=3)[1])}, "its examples is '"),
     "validation": (lambda: {"validation": 0.25}, "its validation is None, and here it is 0.25"),
     "network": (
         lambda: {"net": Sequential([Flatten(), Dense(30, 3)])},
@@ -211,6 +212,26 @@ DAMAGES = {
         lambda path: rewritten(path, **{"params/0.b": np.zeros(3)}),
         r"parameter 0\.b must have shape \(2,\), got \(3,\)",
     ),
+    "no identity": (
+        lambda path: rewritten(path, about=about(path, identity=None)),
+        "is not a checkpoint",
+    ),
+    "no generator": (
+        lambda path: rewritten(path, about=about(path, rng=None)),
+        "is not a checkpoint",
+    ),
+    "a part of a generator": (
+        lambda path: rewritten(path, about=about(path, rng={"bit_generator": "PCG64"})),
+        "is not a checkpoint: KeyError",
+    ),
+    "an example that there is not": (
+        lambda path: rewritten(path, held_out=np.array([3, 18])),
+        "holds out examples that there are not",
+    ),
+    "a velocity of another shape": (
+        lambda path: rewritten(path, **{"optimizer/velocity.0.b": np.zeros(3)}),
+        r"the optimizer's velocity\.0\.b has shape \(3,\)",
+    ),
     "objects": (
         lambda path: rewritten(path, train=np.array([None])),
         "is not a file of a checkpoint: Object arrays cannot be loaded",
@@ -224,11 +245,13 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_changes(tmp_path, damage):
     train("SGD", epochs=1, checkpoint=path)
     make, message = DAMAGES[damage]
     make(path)
-    net, content = network(seed=4), path.read_bytes()
-    before = dict(net.params)
+    net, content, optimizer = network(seed=4), path.read_bytes(), SGD(0.1, momentum=0.9)
+    before, rng = dict(net.params), np.random.default_rng(7)
     with pytest.raises(ValueError, match=message):
-        train("SGD", checkpoint=path, resume=True, net=net)
+        train("SGD", checkpoint=path, resume=True, net=net, optimizer=optimizer, rng=rng)
     assert all(net.params[name] is p for name, p in before.items())
+    assert optimizer.state == {"steps": 0}
+    assert rng.bit_generator.state == np.random.default_rng(7).bit_generator.state
     assert path.read_bytes() == content
 
 

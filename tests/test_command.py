@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import os
 import re
 import signal
 import subprocess
@@ -185,7 +186,23 @@ def test_evaluate_on_the_digits_of_the_package(few, trained, capsys):
     assert " of 1,000 read correctly" in capsys.readouterr().out
 
 
+def test_ctrl_c_before_a_resumed_run_begins_keeps_the_model(few, here, trained, monkeypatch):
+    options = ["--mnist", str(few), "--checkpoint", "run.npz", "--resume"]
+    assert main(["train", *options, "--epochs", "1", "--force"]) == 0
+    before = (here / "model.npz").read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("companion.train.load_checkpoint", interrupted)
+    assert main(["train", *options, "--epochs", "2"]) == 130
+    assert (here / "model.npz").read_bytes() == before
+
+
 def test_evaluate_says_which_file_is_no_model(here, capsys):
+    np.savez(here / "ints.npz", **{n: p.astype(int) for n, p in digits_network().params.items()})
+    line = failure(capsys, "evaluate", "--model", "ints.npz")
+    assert "must be floating point, got int" in line
     assert "model.npz" in failure(capsys, "evaluate")
     (here / "text.npz").write_text("text")
     line = failure(capsys, "evaluate", "--model", "text.npz")
@@ -336,15 +353,19 @@ def test_gradcheck_tells_a_wrong_gradient(monkeypatch, capsys):
     assert out.endswith("4 of them wrong\n")
 
 
-def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "companion", "gradcheck"],
+@pytest.mark.parametrize("unbuffered", [["-u"], []])
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path, unbuffered):
+    """Whether what is printed is kept until the end, as it is unless somebody asks, or not."""
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, *unbuffered, "-m", "companion", "gradcheck"],
         cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        process.stdout.readline()
+        if unbuffered:
+            process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141

@@ -138,6 +138,13 @@ def test_a_state_holds_the_steps_and_an_array_for_each_kind_and_parameter():
         f"{kind}.{name}" for kind in ("mean", "square") for name in net.params
     }
     assert optimizer.state["steps"] == 1
+    for name, array in optimizer.state.items():  # copies: nobody else's to write into
+        if array.ndim:
+            given = optimizer.state
+            optimizer.state = given
+            given[name] += 1
+            array += 1
+            assert not (optimizer.state[name] == array).any()
 
 
 @pytest.mark.parametrize(
@@ -175,8 +182,10 @@ def test_nothing_is_written_into(make):
 def test_a_step_without_gradients_is_refused_and_moves_nothing(make):
     net = network()
     before = net.params
+    optimizer = make()
     with pytest.raises(RuntimeError, match=r"no gradient for parameter .*0\.w.*: call backward"):
-        make().step(net)
+        optimizer.step(net)
+    assert optimizer.state == {"steps": 0}
     for name, p in before.items():
         assert net.params[name] is p
 
@@ -188,8 +197,9 @@ def test_layers_without_parameters_stay_as_they_are():
 
 @pytest.mark.parametrize("decay", [-0.1, math.nan, math.inf])
 def test_weight_decay_out_of_range_is_refused(decay):
-    with pytest.raises(ValueError, match=r"weight_decay must be at least 0 .*got"):
-        SGD(weight_decay=decay)
+    for optimizer in (SGD, Adam):
+        with pytest.raises(ValueError, match=r"weight_decay must be at least 0 .*got"):
+            optimizer(weight_decay=decay)
 
 
 def test_weight_decay_alone_shrinks_every_parameter():

@@ -212,15 +212,20 @@ def test_a_fork_starts_anew():
 import os
 from companion import threads
 threads.THREADS = 2
+alone = [library.num_threads for library in threads._libraries()]
+assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
 with threads._PRODUCTS.on_one_thread() as before:
     child = os.fork()
 if child:
     _, status = os.waitpid(child, 0)
     raise SystemExit(os.waitstatus_to_exitcode(status))
-assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
 assert threads._PRODUCTS._callers == 0
+assert [library.num_threads for library in threads._libraries()] == alone
+assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
+os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)  # noqa: S603
 
 
 COUNT = "from companion import threads; print(len(threads.in_parts(str, 12, 1 << 40)))"

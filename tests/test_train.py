@@ -416,6 +416,17 @@ def test_a_network_that_diverges_ends_with_its_best_epoch():
     assert evaluate(network, x, y).loss == min(losses[:2])
 
 
+def test_the_best_epoch_outlives_an_optimizer_that_writes_into_the_parameters():
+    class InPlace(Script):
+        def step(self, network):
+            network.params["right"][...] = self.numbers.pop(0)
+
+    net, x, y = Scripted(), np.zeros((4, 1)), np.zeros(4, int)
+    settings = {"epochs": 4, "batch_size": 4, "validation": (x, y), "progress": False}
+    history = fit(net, x, y, optimizer=InPlace(1, 3, 2, 0), **settings)
+    assert (net.params["right"][0], history.best_epoch) == (3, 1)
+
+
 def test_where_no_validation_loss_is_a_number_patience_ends_and_the_last_epoch_stays():
     layer, x = Dense(2, 2, rng=np.random.default_rng(0)), np.eye(2)
     held = np.array([[np.nan, 0.0]]), [1]
