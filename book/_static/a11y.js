@@ -1,9 +1,15 @@
 // What an axe audit reports in the theme's own frame, and what this book's pages add to it.
 document.addEventListener("DOMContentLoaded", () => {
-  // The visible text of these buttons is their name.
-  for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button")) {
+  // The visible text of this button is its name.
+  for (const button of document.querySelectorAll(".search-button-field")) {
     button.removeAttribute("aria-label");
-    button.querySelectorAll("kbd, .search-button__kbd-shortcut").forEach((key) => key.setAttribute("aria-hidden", "true"));
+    button.querySelectorAll("i, kbd, .search-button__kbd-shortcut").forEach((part) => part.setAttribute("aria-hidden", "true"));
+  }
+  // On a phone both sidebars are dialogs. A section chosen in one should be seen, and the focus goes back.
+  for (const which of ["primary", "secondary"]) {
+    const dialog = document.getElementById(`pst-${which}-sidebar-modal`);
+    dialog?.addEventListener("click", ({ target }) => target.closest("a[href*='#']") && dialog.close());
+    dialog?.addEventListener("close", () => document.querySelector(`.${which}-toggle`)?.focus());
   }
   const sidebar = document.getElementById("pst-primary-sidebar");
   sidebar?.setAttribute("role", "navigation");

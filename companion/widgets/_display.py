@@ -100,7 +100,9 @@ class Explorer(ABC):
             for name, caption in self.captions(settings).items()
             if name in frame
         )
-        said = ", ".join(map(self._say, self._moved(), self._values(settings)))
+        limits = frame.get("limits", {}).items()
+        shown = settings | {name: min(settings[name], limit) for name, limit in limits}
+        said = ", ".join(map(self._say, self._moved(), self._values(shown)))
         return (
             f'<div class="cx-static" data-explorer="{self.kind}">'
             f'<script type="application/json">{_json(state)}</script>'

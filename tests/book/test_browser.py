@@ -284,6 +284,44 @@ def test_text_is_there_before_the_mathematics(browser: Browser, host: str) -> No
         page.wait_for_function("() => MathJax.startup?.promise.then(() => true)")
 
 
+def test_going_back_to_a_page_shows_the_controls_as_they_are(opened: Opened) -> None:
+    """A browser fills the inputs of a page that it goes back to; its scripts begin anew."""
+    page = opened.goto("book/intro.html")
+    for name in ("stride", "padding"):
+        page.locator(f".cx [data-name={name}]").focus()
+        page.keyboard.press("ArrowRight")
+    page.locator(".network-map a").first.click()
+    page.wait_for_url("**/conv.html")
+    page.go_back(wait_until="load")
+    page.wait_for_selector(".cx")
+    shown, said, kept = page.evaluate(
+        """(names) => [".cx input[data-name=NAME]", ".cx [data-name=NAME] + .cx-value", null]
+            .map((at) => names.map((name) => {
+                const here = at && document.querySelector(at.replace("NAME", name));
+                return at ? here.value ?? here.textContent
+                    : String(document.querySelector(".cx-static").model.get(name));
+            }))""",
+        ["kernel_size", "stride", "padding"],
+    )
+    assert shown == said == kept
+
+
+def test_buttons_of_the_frame_have_names(opened: Opened) -> None:
+    page = opened.goto("book/notation.html")
+    assert page.get_by_role("button", name="Color mode").count() > 0
+    assert page.get_by_role("button", name="Search", exact=True).count() > 0
+
+
+def test_a_section_chosen_on_a_phone_is_seen(opened: Opened) -> None:
+    page = opened.goto("book/notation.html")
+    page.set_viewport_size(PHONE)
+    page.locator(".secondary-toggle").click()
+    dialog = page.locator("#pst-secondary-sidebar-modal")
+    dialog.locator("a[href^='#']").last.click()
+    assert not dialog.is_visible()
+    assert page.evaluate("location.hash") != ""
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browsing import PHONE, Opened
 from exploring import Driver, Stage, check_frame, own_page_of, staged, still
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 CONV = "book/conv.html"
 MODES = ("forward", "backward", "weight", "convolution")
@@ -238,6 +238,10 @@ def test_typed_values_change_what_they_should(driver: Driver) -> None:
     check_frame(driver.read(), explorer.frame({**settings, "dz": table.tolist()}))
 
 
+WHERE = """() => [document.activeElement.closest("[data-grid]")?.dataset.grid,
+    document.activeElement.dataset.at]"""
+
+
 def test_typing_can_be_left_in_every_way(driver: Driver) -> None:
     cell = driver.root.locator("table[data-grid=x] td[data-at='1,1']")
     field = driver.root.locator("td input")
@@ -253,12 +257,25 @@ def test_typing_can_be_left_in_every_way(driver: Driver) -> None:
     assert field.count() == 1
     driver.page.keyboard.type("3")
     driver.press("Tab")
-    assert cell.inner_text() == "\N{MINUS SIGN}3"
+    expect(cell).to_have_text("\N{MINUS SIGN}3")
+    assert driver.page.evaluate(WHERE) == ["w", "0,0"]  # the next table, drawn anew as it is
     driver.root.locator("table[data-grid=x] td[data-at='0,0']").click()
     driver.page.keyboard.type("9")
     driver.root.locator("table[data-grid=x] td[data-at='0,3']").click()
+    expect(driver.root.locator("table[data-grid=x] td[data-at='0,0']")).to_have_text("9")
     assert driver.read()["grids"]["x"][0][0] == 9
     assert field.count() == 0  # the field closed, and the grid drawn anew, under the click
+    assert driver.page.evaluate(WHERE) == ["x", "0,3"]
+    driver.root.locator("table[data-grid=x] td[data-at='0,3']").click()
+    assert field.get_attribute("aria-label") == "x(0, 3)"
+
+
+def test_focus_on_what_is_not_pointed_at_raises_nothing(driver: Driver) -> None:
+    wrong: list[str] = []
+    driver.page.on("pageerror", lambda error: wrong.append(str(error)))
+    for name in ("x", "w", "z"):
+        driver.root.locator(f"table[data-grid={name}] td[tabindex='0']").focus()
+    assert wrong == []
 
 
 def test_numbers_that_come_while_typing_wait(driver: Driver) -> None:

@@ -67,7 +67,12 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
       }
       event.stopPropagation();
     });
-    field.addEventListener("blur", () => close(true, false));
+    // The pictures are drawn anew once the focus is where it goes, and the click that took it there is over.
+    field.addEventListener("blur", () => {
+      const arrived = () => setTimeout(() => close(true, false));
+      if (document.querySelector(":active")) addEventListener("mouseup", arrived, { once: true, capture: true });
+      else arrived();
+    });
     cell.append(field);
     field.focus();
     if (replace) field.value = "";
@@ -84,17 +89,19 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
       if (!cell || (cell === last && event.type === "pointermove")) return;
       last = cell;
       if (event.type !== "pointermove" || onPoint) stopAt(cell);
-      onPoint?.(whole(cell));
+      if (onPoint) onPoint(whole(cell));
     };
-    let before = null;
-    element.addEventListener("pointerdown", (event) => {
-      before = document.activeElement === event.target.closest("td[tabindex]");
+    // A mouse has pointed at a cell before it clicks; a first touch points. A click that ends typing does no more.
+    let opens = false;
+    element.addEventListener("pointerdown", ({ target, pointerType }) => {
+      const pointed = pointerType === "mouse" || document.activeElement === target.closest("td[tabindex]");
+      opens = (pointed || !onPoint) && !document.querySelector(".cx-field");
     });
     for (const type of onPoint ? ["pointermove", "click", "focusin"] : ["focusin"]) element.addEventListener(type, reached);
     if (onEdit)
       element.addEventListener("click", (event) => {
         const cell = event.target.closest("td[tabindex]");
-        if (cell && event.target === cell && (before || !onPoint)) openField(cell);
+        if (cell && event.target === cell && opens) openField(cell);
       });
     element.addEventListener("keydown", (event) => {
       const cell = event.target.closest("td[tabindex]");

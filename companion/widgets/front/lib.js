@@ -102,7 +102,17 @@ function controlPanel(model) {
     },
   };
   const updates = model.get("controls").flatMap((control) => makers[control.type]?.(control, node, model) ?? []);
-  return { node, update: () => updates.forEach((update) => update()) };
+  // On paper there are no controls, but what they are set to.
+  const said = h("p", { class: "cx-said" });
+  const inWords = ({ name, label, options }) =>
+    `${label}: ${options ? options.find(([value]) => value === model.get(name))[1] : show(Math.min(model.get(name), model.get("frame").limits?.[name] ?? Infinity))}`;
+  return {
+    node, said,
+    update() {
+      updates.forEach((update) => update());
+      said.textContent = model.get("controls").filter(({ type }) => makers[type] && type !== "table").map(inWords).join("; ");
+    },
+  };
 }
 
 /**
@@ -118,7 +128,7 @@ function explore({ model, el }, { draw, point = () => {} }) {
   const formula = h("div", { class: "cx-formula" });
   el.append(
     h("div", { class: "cx", role: "group", "aria-label": model.get("label") },
-      panel.node, pictures, legend, status, formula));
+      panel.node, panel.said, pictures, legend, status, formula));
 
   const view = {
     model, legend, status, formula, shown: {},
@@ -165,7 +175,12 @@ function explore({ model, el }, { draw, point = () => {} }) {
   heard.push(["change:frame", redraw]);
   for (const [event, listener] of heard) model.on(event, listener);
   redraw();
-  return () => heard.forEach(([event, listener]) => model.off(event, listener));
+  // Going back to a page, a browser fills its inputs as they were left.
+  addEventListener("pageshow", panel.update);
+  return () => {
+    removeEventListener("pageshow", panel.update);
+    heard.forEach(([event, listener]) => model.off(event, listener));
+  };
 }
 
 /** The picture and the cell in it that has the focus. */
