@@ -38,3 +38,18 @@ window.addEventListener("load", async () => {
   for (const arrow of document.querySelectorAll(".bd-links summary"))
     arrow.setAttribute("aria-label", `Pages of: ${arrow.closest("li").querySelector("a").textContent.trim()}`);
 });
+
+// All that is found on one page has its title: what each leads to tells them apart.
+document.addEventListener("DOMContentLoaded", () => {
+  const results = document.getElementById("search-results");
+  const tell = () => {
+    for (const link of results.querySelectorAll("li > a:not([data-told])")) {
+      link.dataset.told = "";
+      const [, kind, name] = /^#(equation|term)-(.*)/.exec(decodeURIComponent(new URL(link.href).hash)) ?? [];
+      const module = /\/api\/(?!index)(\w+)\.html/.exec(link.href)?.[1];
+      if (kind) link.append(`: ${kind} ${name}`);
+      else if (module && !link.textContent.includes("companion")) link.append(` (companion.${module})`);
+    }
+  };
+  if (results) new MutationObserver(tell).observe(results, { childList: true, subtree: true });
+});

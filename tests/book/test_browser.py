@@ -338,6 +338,16 @@ def test_search_finds_equations_functions_and_terms(opened: Opened, asked: str, 
     assert opened.wrong == []
 
 
+@pytest.mark.parametrize("base", ["http"], indirect=True)
+@pytest.mark.parametrize("asked", ["padding", "softmax", "im2col"])
+def test_what_is_found_can_be_told_apart(opened: Opened, asked: str) -> None:
+    page = opened.goto(f"search.html?q={asked}")
+    page.get_by_text("Search finished").wait_for()
+    found = page.locator("#search-results li > a").all_inner_texts()
+    assert len(found) > 3
+    assert len(set(found)) == len(found), sorted(found)
+
+
 def test_the_first_page_shows_map_explorer_and_ways_in_on_one_screen(opened: Opened) -> None:
     page = opened.goto("book/intro.html")
     for what in (".network-map", "article .cx-formula", "article .sidebar"):
