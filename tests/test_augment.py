@@ -52,3 +52,9 @@ def test_bad_input():
         random_shift(1)(np.ones((2, 3)), np.random.default_rng(0))
     with pytest.raises(TypeError, match="rng must be"):
         random_shift(1)(images(), 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shifted_images_lie_in_one_run_of_memory(channels):
+    x = np.ones((2, 4, 5, channels))
+    assert random_shift(1)(x, np.random.default_rng(0)).flags.c_contiguous

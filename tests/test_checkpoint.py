@@ -260,3 +260,11 @@ def test_a_checkpoint_is_written_after_every_epoch(tmp_path):
     train("SGD", checkpoint=path, after_epoch=lambda _: seen.append(path.read_bytes()))
     assert len(seen) == EPOCHS
     assert all(one != other for one, other in pairwise(seen))
+
+
+def test_examples_need_not_lie_in_one_run_of_memory(tmp_path):
+    x, y = problem(36)
+    part = x[::2], y[::2]
+    path = tmp_path / "run.npz"
+    train("SGD", x_y=part, epochs=2, checkpoint=path)
+    assert_same(train("SGD", x_y=part), train("SGD", x_y=part, checkpoint=path, resume=True))

@@ -18,6 +18,7 @@ from companion import (
     evaluate,
     load_digits,
     load_mnist,
+    softmax,
 )
 from companion.__main__ import main
 from companion.digits import digits_network, read_picture
@@ -186,6 +187,26 @@ def test_evaluate_on_the_digits_of_the_package(few, trained, capsys):
     assert " of 1,000 read correctly" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_mnist_is_fetched_where_that_is_asked_for(trained, monkeypatch, capsys, command):
+    def asked(folder, *, download):
+        raise ValueError(f"{folder} {download}")
+
+    monkeypatch.setattr("companion.__main__.load_mnist", asked)
+    out = ["--out", "other.npz"] if command == "train" else []
+    assert failure(capsys, command, "--mnist", "here", *out).endswith("here False")
+    assert failure(capsys, command, "--mnist", "here", "--download", *out).endswith("here True")
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("companion.__main__.load_digits", lambda: interrupted(None))
+    assert main(["train", "--out", "never.npz"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_ctrl_c_before_a_resumed_run_begins_keeps_the_model(few, here, trained, monkeypatch):
     options = ["--mnist", str(few), "--checkpoint", "run.npz", "--resume"]
     assert main(["train", *options, "--epochs", "1", "--force"]) == 0
@@ -290,6 +311,29 @@ def test_a_picture_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
         read_picture(path)
 
 
+def test_a_stroke_as_thin_as_a_hair_and_ink_in_a_corner(tmp_path):
+    ink = np.zeros((300, 200))
+    ink[20:280, 100] = 1
+    got = read_picture(picture(tmp_path / "hair.png", ink))[0, :, :, 0]
+    assert np.flatnonzero(got.any(axis=1)).tolist() == list(range(4, 24))
+    assert np.flatnonzero(got.any(axis=0)).size == 1
+    ink = np.zeros((100, 100))
+    ink[10:20, 10:90] = ink[10:90, 10:20] = 1
+    ink[10:30, 10:30] = 1
+    ink[89, 89] = 0.3
+    got = read_picture(picture(tmp_path / "corner.png", ink))[0, :, :, 0]
+    assert got.sum() > 50
+    assert (got.argmax(axis=1) >= 0).all()
+
+
+def test_the_border_says_what_is_paper(tmp_path):
+    """Its middle shade: a mark that crosses it at one side does not turn ink and paper round."""
+    ink = np.zeros((60, 50))
+    ink[20:40, 0:30] = 1  # begins at the border
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    assert 150 < (got > 0.5).sum() < 350  # the block, 20 by 13 or so, and not what is around it
+
+
 @pytest.mark.parametrize("shade", [0.0, 0.4, 1.0])
 def test_a_blank_picture_is_an_error(tmp_path, shade):
     path = picture(tmp_path / "x.png", np.full((50, 60), shade))
@@ -303,8 +347,17 @@ def test_predict_reads_what_the_network_reads(trained, here, tmp_path, capsys):
     assert main(["predict", *map(str, paths)]) == 0
     lines = capsys.readouterr().out.splitlines()
     network = digits_network().load("model.npz")
-    for path, n, line in zip(paths, network.predict(x[:3]), lines, strict=True):
-        assert re.fullmatch(rf"{re.escape(str(path))}: {n} \([\d.]+%\), else \d \([\d.]+%\)", line)
+    for path, n, p, line in zip(
+        paths, network.predict(x[:3]), softmax(network.forward(x[:3])), lines, strict=True
+    ):
+        found = re.fullmatch(
+            rf"{re.escape(str(path))}: {n} \(([\d.]+)%\), else (\d) \(([\d.]+)%\)", line
+        )
+        assert found
+        first, second = np.sort(p)[:-3:-1]
+        assert float(found[1]) == pytest.approx(100 * first, abs=0.2)
+        assert float(found[3]) == pytest.approx(100 * second, abs=0.2)
+        assert int(found[2]) == np.argsort(p)[-2]
 
 
 def test_predict_says_what_is_no_picture(trained, here, capsys):

@@ -326,3 +326,11 @@ def test_a_schedule_can_be_kept_and_read():
     schedule = cosine_decay(0.1, 5)
     assert pickle.loads(pickle.dumps(SGD(schedule))).learning_rate == schedule  # noqa: S301
     assert repr(SGD(schedule)).startswith("SGD(CosineDecay(learning_rate=0.1, steps=5)")
+
+
+@pytest.mark.parametrize("value", [np.array(["1"]), np.array([None])])
+def test_a_state_that_is_no_numbers_is_refused(value):
+    optimizer = SGD(momentum=0.9)
+    with pytest.raises(TypeError, match=r"state: velocity\.w must hold float32"):
+        optimizer.state = {"steps": 1, "velocity.w": value}
+    assert optimizer.state == {"steps": 0}

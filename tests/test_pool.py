@@ -195,3 +195,20 @@ def test_a_padding_too_wide_on_one_side_is_refused_there(pool, sides):
         layer(3, padding=sides)
     half = tuple(tuple(min(side, 1) for side in pair) for pair in sides)
     assert layer(3, padding=half).forward(np.ones((1, 6, 6, 1))).shape == (1, 2, 2, 1)
+
+
+def test_a_place_of_more_than_a_byte():
+    """In 255 columns, the last value of a window of 2 by 2 is 256 pixels past its first."""
+    x = np.zeros((1, 2, 255, 1))
+    x[0, 1, 1::2] = 1.0
+    dy = np.arange(1.0, 128.0).reshape(1, 1, 127, 1)
+    dx = max_pool2d_backward(dy, x, 2)
+    np.testing.assert_array_equal(dx[0, 1, 1::2, 0], dy.ravel())
+    assert dx.sum() == dy.sum()
+
+
+def test_a_layer_hands_back_the_common_precision():
+    layer, x = MaxPool2D(2), np.random.default_rng(0).normal(size=(2, 4, 6, 3))
+    for images, dz, want in (("f8", "f4", "f8"), ("f4", "f8", "f8"), ("f4", "f4", "f4")):
+        y = layer.forward(x.astype(images))
+        assert layer.backward(np.ones(y.shape, dz)).dtype == want

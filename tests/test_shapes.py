@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from strategies import geometries
 
 from companion import output_size, reference
-from companion.shapes import Window, as_float, as_generator, in_range, one_dtype
+from companion.shapes import (
+    Window,
+    as_float,
+    as_generator,
+    column_sums,
+    in_range,
+    one_dtype,
+)
 
 
 @given(geometries())
@@ -139,3 +146,8 @@ def test_every_setting_of_a_window_may_be_a_list():
     settings = {"stride": [1, 2], "padding": [[0, 1], [1, 0]], "dilation": [2, 1]}
     wanted = Window.over((5, 6), (2, 3), stride=(1, 2), padding=((0, 1), (1, 0)), dilation=(2, 1))
     assert Window.over([5, 6], [2, 3], **settings) == wanted
+
+
+def test_column_sums_add_the_thousands_in_double():
+    rows = np.full((2_000_000, 3), 1025, np.float32)  # a thousand of them add up exactly
+    assert column_sums(rows).tolist() == [np.float32(2_000_000 * 1025)] * 3

@@ -269,6 +269,27 @@ def test_augment_changes_what_the_network_sees_and_nothing_else():
     assert layer.grads["w"].any()  # a gradient of x, which the network saw as ones
 
 
+def test_what_augment_returns_is_seen_in_the_precision_of_the_examples():
+    seen = []
+
+    class Watching(Dense):
+        def forward(self, x):
+            seen.append(x.dtype)
+            return super().forward(x)
+
+    x = np.zeros((4, 4), np.float32)
+    doubled = {"augment": lambda batch, _: batch.astype(np.float64), "progress": False}
+    fit(Watching(4, 2), x, np.zeros(4, int), **doubled)
+    assert seen == [np.float32]
+
+
+def test_an_infinite_loss_ends_a_training():
+    layer = Dense(1, 2)
+    layer.params = {"w": np.array([[-np.inf, 0.0]]), "b": np.zeros(2)}
+    with pytest.raises(FloatingPointError, match="the loss is inf at step 0"):
+        fit(layer, np.ones((2, 1)), np.zeros(2, int), progress=False)
+
+
 def test_augment_must_keep_the_shape():
     with pytest.raises(ValueError, match=r"augment must return the batch's shape \(4, 4\), got"):
         fit(
