@@ -247,3 +247,13 @@ def test_labels_stay_inside_and_apart(driver: Driver) -> None:
         states,
     )
     assert clashes == []
+    samples = driver.ask(
+        """(root) => [...root.querySelectorAll(".cx-plot line.cx-line")].map((line) => [
+            line.getAttribute("stroke-dasharray"), line.previousSibling.textContent])"""
+    )
+    lines = driver.ask(
+        """(root) => [...root.querySelectorAll(".cx-plot path[data-line]")].map((line) => [
+            line.getAttribute("stroke-dasharray"), line.dataset.line])"""
+    )
+    assert len(samples) > 3
+    assert [sample for sample in samples if sample not in lines] == []  # a piece of its own line

@@ -12,7 +12,7 @@ function svg(tag, attributes = {}, ...children) {
 const power = (n) => "10" + String(n).replace(/./g, (d) => ({ "-": "⁻", ".": "·" })[d] ?? "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
 
 /** Where a label may lie beside a place, as shares of its width and in pixels of its height. */
-const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24, 0], [-0.5, 8, 0], [0, 5, 6], [-1, 5, -6], [0, -36, 6], [-1, -36, -6], [0, 22, 6], [-1, 22, -6]];
+const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24, 0], [-0.5, 8, 0], [0, 5, 6], [-1, 5, -6], [0, -36, 6], [-1, -36, -6], [0, 22, 6], [-1, 22, -6], [0, -53, 6], [-1, -53, -6], [0, 39, 6], [-1, 39, -6]];
 
 /**
  * An axis is { low, high, label, ticks: [[value, text], ...] }; the tick "0" is drawn stronger. A line
@@ -42,9 +42,10 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
   // Labels keep clear of the ink, and more so of each other.
   const ink = dots.map(({ x: a, y: b }) => [px(a), py(b)]);
   const [texts, taken] = [[], []];
-  const write = (text, places) => {
+  const write = (text, places, sample) => {
     if (!text || !places.length) return;
-    const w = 8.2 * text.length;
+    const before = sample ? 25 : 0;
+    const w = before + 8.2 * text.length;
     const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy]));
     const covered = ([l, t]) => {
       let n = l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0;
@@ -54,8 +55,11 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     };
     const [l, t] = boxes.map((box) => [covered(box), box]).reduce((best, next) => (next[0] < best[0] ? next : best))[1];
     taken.push([l, t, w]);
-    texts.push(svg("text", { class: "cx-name", x: l, y: t + 11 }, text));
+    texts.push(svg("text", { class: "cx-name", x: l + before, y: t + 11 }, text));
+    // A piece of the line before its name, which may be nearer to another one.
+    if (sample) texts.push(svg("line", { ...sample, x1: l, x2: l + before - 4, y1: t + 7, y2: t + 7 }));
   };
+  const styled = (n, dash, thin) => ({ class: `cx-line cx-line-${n}${thin ? " cx-thin" : ""}`, "stroke-dasharray": dash });
   lines.forEach(({ label, points, dash = "", thin }, n) => {
     const d = points.map(([a, b], i) => {
       if (b === null) return "";
@@ -65,17 +69,17 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
       ink.push([px(a), py(b)], ...range(steps, 1).map((k) => [px(a) + (dx * k) / steps, py(b) + (dy * k) / steps]));
       return `${e === null ? "M" : "L"}${px(a).toFixed(1)} ${py(b).toFixed(1)}h0`;
     });
-    picture.append(svg("path", { class: `cx-line cx-line-${n}${thin ? " cx-thin" : ""}`, d: d.join(""), "stroke-dasharray": dash, "data-line": label }));
+    picture.append(svg("path", { ...styled(n, dash, thin), d: d.join(""), "data-line": label }));
   });
   for (const { x: a, y: b, label, hollow } of dots) {
     picture.append(svg("circle", { class: `cx-dot${hollow ? " cx-hollow" : ""}`, cx: px(a), cy: py(b), r: hollow ? 3.5 : 5 }));
     write(label, [[px(a), py(b)]]);
   }
-  for (const { label, points, at } of lines) {
+  for (const [n, { label, points, at, dash = "", thin }] of lines.entries()) {
     const near = Math.round(points.length / 8);
     const there = (at === undefined ? points.toReversed() : points.slice(Math.max(0, at - near), at + near + 1)).filter(([, b]) => b !== null);
     const few = Math.ceil(there.length / 8);
-    write(label, there.filter((_, i) => i % few === 0).map(([a, b]) => [px(a), py(b)]));
+    write(label, there.filter((_, i) => i % few === 0).map(([a, b]) => [px(a), py(b)]), lines.length > 1 && styled(n, dash, thin));
   }
   picture.append(...texts);
   return { node: h("div", { class: "cx-plotted" }, h("div", { class: "cx-caption", "aria-hidden": "true" }, caption), picture) };
