@@ -642,13 +642,13 @@ def _outside(
     They are taken with what they come to at a step of zero, without their h f''. Where the
     smallest steps no longer reach over the kink, theirs alone count.
     """
-    at_zero = (4 * slopes[1:] - slopes[:-1]) / 3
+    sides = np.concatenate([slopes, (4 * slopes[1:] - slopes[:-1]) / 3])  # (7, 2, entries)
+    of_wide_steps = [0, 1, 4, 5]
     resolved = np.abs(jumps[3]) < 0.5 * np.abs(jumps[:2]).max(axis=0)
-    count = np.ones((7, 1, 1), bool) & np.isfinite([*slopes, *at_zero])
-    count[[0, 1, 4, 5]] &= ~resolved
-    allowed = np.array([*slopes, *at_zero])
-    lowest = np.where(count, allowed, np.inf).min(axis=(0, 1))
-    highest = np.where(count, allowed, -np.inf).max(axis=(0, 1))
+    counts = np.isfinite(sides)
+    counts[of_wide_steps] &= ~resolved
+    lowest = np.where(counts, sides, np.inf).min(axis=(0, 1))
+    highest = np.where(counts, sides, -np.inf).max(axis=(0, 1))
     rounding = 8 * np.abs(slopes[3].mean(axis=0) - slopes[2].mean(axis=0))
     blurred = np.where(resolved, np.minimum(64 * noise, rounding), 0)
     outside: FloatArray = np.maximum(lowest - analytic, analytic - highest) - blurred
