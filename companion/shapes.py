@@ -363,10 +363,10 @@ def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     if type(value) is int and value >= minimum:
         return value
     try:
-        number = operator.index(value)
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool | np.bool_):
+    if number is None:
         raise TypeError(f"{name} must be made of integers, got {value!r}")
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
