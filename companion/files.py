@@ -41,6 +41,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     check_place(path)
     import uuid
 
+    path = path.resolve()  # a link stays one, to the new file
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with temporary.open("x+b") as file:

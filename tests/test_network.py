@@ -372,6 +372,17 @@ def test_saving_again_replaces_the_file(tmp_path):
     np.testing.assert_array_equal(build(0).load(path).params["4.w"], build(1).params["4.w"])
 
 
+def test_a_link_stays_a_link_to_what_is_saved(tmp_path):
+    (tmp_path / "there").mkdir()
+    link, file = tmp_path / "model.npz", tmp_path / "there" / "model.npz"
+    link.symlink_to(file)
+    for network in (build(1), build(2)):  # to no file yet, then to one
+        network.save(link)
+        assert link.is_symlink()
+        np.testing.assert_array_equal(build().load(file).params["0.w"], network.params["0.w"])
+    assert [each.name for each in file.parent.iterdir()] == ["model.npz"]
+
+
 def test_a_saved_file_is_as_readable_as_any_other(tmp_path):
     build().save(tmp_path / "network.npz")
     (tmp_path / "other").write_bytes(b"")
