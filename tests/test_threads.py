@@ -209,14 +209,23 @@ def test_the_products_of_numpy_itself():
 def test_a_fork_starts_anew():
     """Neither the threads nor the callers of the parent are in the child."""
     code = """
-import os
+import os, threading
 from companion import threads
 threads.THREADS = 2
 alone = [library.num_threads for library in threads._libraries()]
 assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
-with threads._PRODUCTS.on_one_thread() as before:
-    child = os.fork()
+inside, outside = threading.Event(), threading.Event()
+def hold():
+    with threads._PRODUCTS.on_one_thread():
+        inside.set()
+        outside.wait()
+holding = threading.Thread(target=hold)
+holding.start()
+inside.wait()
+child = os.fork()
 if child:
+    outside.set()
+    holding.join()
     _, status = os.waitpid(child, 0)
     raise SystemExit(os.waitstatus_to_exitcode(status))
 assert threads._PRODUCTS._callers == 0
