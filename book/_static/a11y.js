@@ -5,11 +5,12 @@ document.addEventListener("DOMContentLoaded", () => {
     button.removeAttribute("aria-label");
     button.querySelectorAll("i, kbd, .search-button__kbd-shortcut").forEach((part) => part.setAttribute("aria-hidden", "true"));
   }
-  // On a phone both sidebars are dialogs. A section chosen in one should be seen, and the focus goes back.
+  // On a phone both sidebars are dialogs. A section chosen in one should be seen.
   for (const which of ["primary", "secondary"]) {
     const dialog = document.getElementById(`pst-${which}-sidebar-modal`);
     dialog?.addEventListener("click", ({ target }) => target.closest("a[href*='#']") && dialog.close());
-    dialog?.addEventListener("close", () => document.querySelector(`.${which}-toggle`)?.focus());
+    // The theme gives the focus back before it moves what the dialog held.
+    dialog?.addEventListener("close", () => setTimeout(() => document.querySelector(`.${which}-toggle`).focus()));
   }
   const sidebar = document.getElementById("pst-primary-sidebar");
   sidebar?.setAttribute("role", "navigation");

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, UNSET, Host, Opened, served
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 KB = 1000
 FIRST, NEXT = 700 * KB, 60 * KB
@@ -319,7 +319,14 @@ def test_a_section_chosen_on_a_phone_is_seen(opened: Opened) -> None:
     dialog = page.locator("#pst-secondary-sidebar-modal")
     dialog.locator("a[href^='#']").last.click()
     assert not dialog.is_visible()
-    assert page.evaluate("location.hash") != ""
+    page.wait_for_function(
+        "document.querySelector(location.hash).getBoundingClientRect().top < innerHeight"
+    )
+    for which in ("primary", "secondary"):
+        page.locator(f".{which}-toggle").click()
+        page.locator(f"#pst-{which}-sidebar-modal[open]").wait_for()
+        page.keyboard.press("Escape")
+        expect(page.locator(f".{which}-toggle")).to_be_focused()
 
 
 @pytest.mark.parametrize(
