@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, UNSET, Host, Opened, served
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 KB = 1000
 FIRST, NEXT = 700 * KB, 60 * KB
@@ -130,6 +130,7 @@ def overflowing(page: Page) -> list[str]:
     )
 
 
+NARROWEST: ViewportSize = {"width": 320, "height": 700}  # a desktop at 400 percent (WCAG 1.4.10)
 # What Tab stops at, but is no wider than its line, and the other way round.
 WRONGLY_MARKED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(
     [...document.querySelectorAll("div.math mjx-container, span.math")].filter((box) => {
@@ -139,6 +140,8 @@ WRONGLY_MARKED = """() => new Promise((done) => requestAnimationFrame(() => setT
 
 
 def test_page_fits_a_screen_and_a_phone(visited: Visit) -> None:
+    visited.page.set_viewport_size(NARROWEST)
+    assert overflowing(visited.page) == []
     for size in (DESKTOP, PHONE):
         visited.page.set_viewport_size(size)
         assert overflowing(visited.page) == []
