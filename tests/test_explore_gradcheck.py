@@ -1,6 +1,9 @@
 """The explorer of finite differences without a browser: errors of the package, and its doors."""
 
 import itertools
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,15 +16,22 @@ from companion.widgets.gradcheck import rule_of_thumb
 STEPS = 10.0 ** np.arange(-13, -0.9, 0.5)
 METHODS = ("forward", "central", "richardson", "complex")
 POWERS = (1, 2, 4, 2)
+
+
+def wide(x: Any) -> Any:
+    """``x`` in double precision."""
+    return np.asarray(x, np.result_type(x, np.float64))
+
+
 # Each function with its derivative, written out once more, and the place.
 FUNCTIONS: dict[str, Any] = {
     "product": (
-        lambda x: np.exp(x) * np.sin(2 * x),
+        lambda x: np.asarray(np.exp(wide(x)) * np.sin(2 * wide(x)), x.dtype),
         lambda x: np.exp(x) * (np.sin(2 * x) + 2 * np.cos(2 * x)),
         0.7,
     ),
-    "cube": (lambda x: x**3, lambda x: 3 * x**2, 0.7),
-    "log": (np.log, lambda x: 1 / x, 100.0),
+    "cube": (lambda x: np.asarray(wide(x) * wide(x) * wide(x), x.dtype), lambda x: 3 * x**2, 0.7),
+    "log": (lambda x: np.asarray(np.log(wide(x)), x.dtype), lambda x: 1 / x, 100.0),
     "root": (np.sqrt, lambda x: 1 / (2 * np.sqrt(x)), 0.01),
     "abs": (np.abs, np.sign, 1e-4),
 }
@@ -138,6 +148,33 @@ def test_the_default_step_is_the_rule_of_thumb() -> None:
         rule = rule_of_thumb(method, place, 2.0**-52)
         own = numerical_gradient(f, place, step=rule, method=method)
         assert own == numerical_gradient(f, place, method=method)
+
+
+def test_every_processor_shows_the_same_errors() -> None:
+    """A page is built on one machine and compared with the package on another."""
+    config: Any = np.show_config(mode="dicts")
+    found = config["SIMD Extensions"].get("found", [])
+    if not found:
+        pytest.skip("NumPy uses the baseline here: there is nothing to switch off")
+    settings = [
+        {"function": function, "precision": precision}
+        for function, precision in itertools.product(FUNCTIONS, ("float64", "float32"))
+    ]
+    code = f"""
+from companion.widgets import explore_gradcheck
+for settings in {settings}:
+    explorer = explore_gradcheck(**settings)
+    explorer = getattr(explorer, "_explorer", explorer)
+    print(explorer.frame(explorer.settings)["errors"])
+"""
+    plain = subprocess.run(  # noqa: S603 -- our own code
+        [sys.executable, "-c", code],
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(found)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert plain.stdout.splitlines() == [str(frame(**each)["errors"]) for each in settings]
 
 
 def test_what_the_chapter_says_of_it() -> None:
