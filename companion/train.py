@@ -177,6 +177,8 @@ def fit(
         if held is None:
             raise ValueError(f"patience needs a validation set, got patience={patience} and none")
 
+    if isinstance(held, tuple):
+        _try_out(network, *held)
     training = Training(network, optimizer, rng, count=len(examples))
     if isinstance(held, float):
         training.held_out = _set_aside(held, len(examples), rng)
@@ -219,6 +221,12 @@ def fit(
         if keep_best and training.best_params:
             network.params = training.best_params
     return _history(training)
+
+
+def _try_out(network: LayerLike, x: FloatArray, y: NDArray[np.integer[Any]]) -> None:
+    """Let what does not fit the network say so now, and not when an epoch is done."""
+    extremes = [y.argmin(), y.argmax()]
+    evaluate(network, x[extremes], y[extremes])
 
 
 def _epoch(

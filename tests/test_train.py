@@ -2,6 +2,7 @@
 
 import re
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -613,3 +614,21 @@ def test_two_hundred_steps_of_the_digits_network_are_those_of_pytorch(torch, opt
     assert np.mean(expected[-20:]) < 0.5 * expected[0]
     name = f"200 losses of training, {optimizer}: PyTorch"
     assert_close(name, history.step_loss, np.array(expected), tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ((np.ones((3, 5)), [0, 1, 0]), "x must have 4 features"),
+        ((np.ones((3, 4)), [0, 2, 1]), "labels must be"),
+        ((np.ones((3, 4)), [0, -1, 1]), "labels must be"),
+    ],
+)
+def test_a_validation_set_that_does_not_fit_is_refused_before_a_step(
+    validation: Any, message: str
+) -> None:
+    network = Dense(4, 2, rng=np.random.default_rng(0))
+    before = network.params["w"].copy()
+    with pytest.raises(ValueError, match=message):
+        fit(network, np.ones((6, 4)), np.zeros(6, int), validation=validation, progress=False)
+    np.testing.assert_array_equal(network.params["w"], before)
