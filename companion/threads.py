@@ -7,7 +7,8 @@ had threads. ``threadpoolctl`` tells and sets that; without it there is one part
 A product's threads stay awake for a while after it. So a layer has no product beside its parts, and
 the products of a small batch, which is one part, keep to one thread too.
 
-``COMPANION_NUM_THREADS`` in the environment asks for another number of parts.
+``COMPANION_NUM_THREADS`` in the environment asks for another number of parts. Without
+``threadpoolctl`` nobody keeps their products to one thread then: ``OPENBLAS_NUM_THREADS=1`` does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .shapes import quiet
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from threadpoolctl import LibController
 
@@ -61,8 +62,25 @@ def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[R
     with _PRODUCTS.on_one_thread() as theirs:
         size = -(-N // max(1, min(THREADS or theirs, nbytes // WORTH)))
         first, *rest = (slice(n, min(n + size, N)) for n in range(0, N, size))
-        others = [_pool().submit(run, part) for part in rest]
-        return [run(first), *(other.result() for other in others)]
+        others = [_handed_over(run, part) for part in rest]
+        try:
+            return [run(first), *(other.result() for other in others)]
+        finally:  # nobody works on the caller's arrays any longer, whatever went wrong
+            for other in others:
+                if not other.cancel():
+                    other.exception()
+
+
+def _handed_over(run: Callable[[slice], Result], part: slice) -> Future[Result]:
+    """The work of another thread, or of this one where Python is about to end: it starts none."""
+    try:
+        return _pool().submit(run, part)
+    except RuntimeError:
+        from concurrent.futures import Future
+
+        done: Future[Result] = Future()
+        done.set_result(run(part))
+        return done
 
 
 @functools.cache
@@ -70,7 +88,7 @@ def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(
-        THREADS or os.cpu_count(), thread_name_prefix="companion", initializer=_one_thread_each
+        THREADS or os.cpu_count(), thread_name_prefix="companion", initializer=_one_thread_here
     )
 
 
@@ -122,6 +140,16 @@ def _one_thread_each() -> None:
     """Keep each product on one thread; where that is a setting of the thread, the caller's."""
     for library in _libraries():
         _set_threads(library, 1)
+
+
+def _one_thread_here() -> None:
+    """Where that is a setting of the thread, a new one's too.
+
+    Where it is not, the caller has made it, and may have left before this thread begins.
+    """
+    for library in _libraries():
+        if getattr(library, "threading_layer", None) == "openmp":
+            _set_threads(library, 1)
 
 
 def _start_anew() -> None:

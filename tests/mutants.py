@@ -45,7 +45,9 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "train": ["train", "checkpoint", "public_door"],
     "checkpoint": ["checkpoint"],
     "augment": ["augment"],
-    "digits": ["command"],
+    "digits": ["digits", "command"],
+    "plots": ["plots"],
+    "__main__": ["command"],
     "fetch": ["fetch"],
     "progress": ["fetch", "train"],
     "inside": ["inside", "public_door"],
@@ -262,6 +264,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="try only each n-th mutant")
     arguments = parser.parse_args()
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the tests' own, before NumPy is loaded
     import hypothesis  # noqa: F401  loaded once, for all the processes
     import numpy as np  # noqa: F401
     import pytest  # noqa: F401

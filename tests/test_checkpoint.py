@@ -268,3 +268,21 @@ def test_examples_need_not_lie_in_one_run_of_memory(tmp_path):
     path = tmp_path / "run.npz"
     train("SGD", x_y=part, epochs=2, checkpoint=path)
     assert_same(train("SGD", x_y=part), train("SGD", x_y=part, checkpoint=path, resume=True))
+
+
+def test_a_checkpoint_knows_the_set_that_it_was_validated_with(tmp_path):
+    given = {"checkpoint": tmp_path / "run.npz", "resume": True}
+    train("a set for validation", epochs=1, **given)
+    for other, here in ((problem(7, seed=3), "'"), (None, "None"), (0.25, "0.25")):
+        with pytest.raises(ValueError, match=f"its validation is '.*', and here it is {here}"):
+            train("a set for validation", validation=other, **given)
+    train("a set for validation", validation=problem(7, seed=9), **given)
+
+
+def test_a_bar_of_a_resumed_training_begins_where_the_last_ended(tmp_path, bars):
+    for epochs in (2, 5):
+        given = {"checkpoint": tmp_path / "run.npz", "resume": True, "progress": True}
+        train("SGD", epochs=epochs, **given)
+    first, second = bars
+    assert (first.total, first.count, len(first.says)) == (8, 8, 8)
+    assert (second.total, second.count, len(second.says)) == (20, 20, 12)

@@ -14,7 +14,9 @@ import pytest
 from mnist_files import write_part
 
 import companion
+import companion.__main__
 from companion import (
+    Dataset,
     evaluate,
     load_digits,
     load_mnist,
@@ -456,3 +458,153 @@ def test_usage(arguments, code, says, capsys):
     assert caught.value.code == code
     out, err = capsys.readouterr()
     assert says in (err if code else out)
+
+
+def test_evaluate_has_a_row_and_a_column_for_every_digit_and_counts_whole_images(
+    here, tmp_path, capsys
+):
+    """0.58 * 50 is 28.999999999999996."""
+    network = digits_network()
+    network.params = {name: np.zeros_like(p) for name, p in network.params.items()}
+    network.save("model.npz")  # reads 0 from everything
+    blank, labels = np.zeros((50, 28, 28, 1), np.float32), np.repeat([0, 1], [29, 21])
+    write_part(tmp_path, Dataset(blank, labels, blank, labels), train=50, test=50)
+    assert main(["evaluate", "--mnist", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "test images: loss 2.303, 29 of 50 read correctly (58.00%)"
+    assert lines[2] == "row: what it is, column: what was read"
+    assert lines[4].split() == list("0123456789")
+    assert [line.split() for line in lines[5:]] == [
+        ["0", "29", *"........."],
+        ["1", "21", *"........."],
+        *([str(label), *".........."] for label in range(2, 10)),
+    ]
+    assert {len(line) for line in lines[5:]} == {len(lines[4])} == {3 + 5 * 10}
+
+
+def test_one_file_by_two_names_is_not_both_checkpoint_and_model(here, capsys):
+    line = failure(capsys, "train", "--checkpoint", here / "a.npz", "--out", "a.npz")
+    assert "--checkpoint and --out must be two files" in line
+
+
+def test_where_there_is_a_checkpoint_going_on_is_offered(few, here, capsys):
+    (here / "model.npz").write_bytes(b"mine")
+    train = ["train", "--mnist", few, "--checkpoint", "run.npz"]
+    assert failure(capsys, *train).endswith("or add --force")
+    (here / "run.npz").write_bytes(b"mine")
+    assert failure(capsys, *train).endswith("or add --force, or go on with --resume")
+
+
+@pytest.mark.parametrize(
+    ("there", "epochs", "kept"), [(True, 0, True), (True, 1, False), (False, 0, False)]
+)
+def test_ctrl_c_in_a_resumed_run_keeps_a_model_that_may_be_better(
+    few, here, monkeypatch, capsys, there, epochs, kept
+):
+    def interrupted(network, _, *, after_epoch, **settings):
+        history = companion.History(*(np.ones(1),) * 5)
+        for _ in range(epochs):
+            after_epoch(history)
+        raise KeyboardInterrupt
+
+    (here / "run.npz").write_bytes(b"a checkpoint")
+    if there:
+        (here / "model.npz").write_bytes(b"mine")
+    monkeypatch.setattr("companion.__main__.train_digits", interrupted)
+    options = ["--checkpoint", "run.npz", "--resume"]
+    assert main(["train", "--mnist", str(few), *options]) == 130
+    err = capsys.readouterr().err
+    if kept:
+        assert (here / "model.npz").read_bytes() == b"mine"
+        assert err == "interrupted\n"
+    else:
+        digits_network().load("model.npz")
+        assert err == "interrupted: the best network so far is in model.npz\n"
+
+
+def test_an_epoch_is_said_when_it_is_over(few, here, monkeypatch):
+    """Into a file or a pipe too, where what is printed is kept until somebody asks."""
+
+    class Kept(io.StringIO):
+        said = ()
+
+        def flush(self):
+            self.said = (*self.said, self.getvalue().count("epoch"))
+
+    monkeypatch.setattr(sys, "stdout", stream := Kept())
+    assert main(["train", "--mnist", str(few), "--epochs", "2"]) == 0
+    assert stream.said[:2] == (1, 2)
+
+
+def test_the_help_says_the_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "--epochs EPOCHS default: 16" in out
+    assert "--seed SEED default: 0" in out
+    assert "where the network is kept; default: model.npz" in out
+
+
+def test_faint_ink_is_read_and_fainter_is_none(tmp_path):
+    ink = np.zeros((60, 50))
+    ink[20:40, 20:30] = 0.15
+    assert read_picture(picture(tmp_path / "faint.png", ink)).max() == 1
+    with pytest.raises(ValueError, match=r"fainter\.png is blank"):
+        read_picture(picture(tmp_path / "fainter.png", ink / 2))
+
+
+def test_a_faint_smudge_does_not_make_the_digit_smaller(tmp_path):
+    ink = np.zeros((100, 100))
+    ink[40:80, 40:60] = 1
+    ink[5, 5] = 0.15
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    assert np.flatnonzero((got > 0.5).any(axis=1)).tolist() == list(range(4, 24))
+
+
+def test_ink_at_the_border_leaves_the_paper_as_it_is(tmp_path):
+    ink = np.zeros((28, 28))
+    ink[10:14, :20] = 0.6
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    np.testing.assert_allclose(got, ink, atol=1e-6)
+
+
+def test_sixteen_bits_of_a_shade_are_its_eight(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    shades = np.full((28, 28), 255, np.uint16)
+    shades[4:24, 4:24] = np.arange(200).repeat(2).reshape(20, 20)
+    image.fromarray(shades.astype(np.uint8)).save(tmp_path / "8.png")
+    image.fromarray(257 * shades).save(tmp_path / "16.png")
+    np.testing.assert_array_equal(
+        read_picture(tmp_path / "16.png"), read_picture(tmp_path / "8.png")
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_digit_s_centre_of_mass_is_within_half_a_pixel_of_the_middle(tmp_path, seed):
+    ink = np.zeros((60, 60))
+    ink[20:40, 20:40] = np.random.default_rng(seed).random((20, 20)) ** (1 + seed)
+    ink[20, 20:40] = ink[20:40, 39] = 1
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    for places in np.indices(got.shape):
+        assert abs((places * got).sum() / got.sum() - 13.5) < 0.51
+
+
+def test_a_digit_with_its_mass_at_one_end_stays_whole(tmp_path):
+    ink = np.zeros((60, 60))
+    ink[20:23, 20:40] = ink[20:40, 30] = 1  # a flat T: its mass is far above its middle
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    assert got.sum() == pytest.approx(3 * 20 + 17)
+    assert np.flatnonzero(got.any(axis=1)).tolist() == list(range(8, 28))
+
+
+def test_light_ink_on_a_ground_of_a_darker_grey_than_the_middle_is_ink(tmp_path):
+    ink = np.full((28, 28), 0.55)  # its ground is 0.45 light
+    ink[8:20, 12:16] = 0
+    got = read_picture(picture(tmp_path / "x.png", ink))[0, :, :, 0]
+    np.testing.assert_allclose(got, 0.55 - ink, atol=0.01)
+
+
+def test_what_is_no_path_to_a_picture_is_named():
+    pytest.importorskip("PIL")
+    with pytest.raises(TypeError, match="path must be a path, got 3"):
+        read_picture(3)

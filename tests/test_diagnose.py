@@ -345,3 +345,27 @@ def test_a_function_whose_signature_nobody_knows_gets_arrays_alone(monkeypatch):
     diagnosis = diagnose(mine, "conv2d")
     assert diagnosis.ok
     assert diagnosis.skipped == ("stride", "padding", "dilation")
+
+
+def test_several_arrays_may_come_as_a_list():
+    assert diagnose(lambda *arrays: list(companion.dense_backward(*arrays)), "dense_backward").ok
+
+
+def test_a_loss_may_be_a_number_in_the_precision_of_its_logits():
+    def mine(z, labels):
+        return z.dtype.type(companion.cross_entropy(z, labels))
+
+    assert diagnose(mine, "cross_entropy").ok
+
+
+def test_a_setting_that_cannot_be_named_is_not_probed():
+    def mine(x, w, b, stride=1, /, *, padding=0):
+        return companion.conv2d(x, w, b, stride=stride, padding=padding)
+
+    diagnosis = diagnose(mine, "conv2d")
+    assert diagnosis.ok
+    assert diagnosis.skipped == ("stride", "dilation")
+
+
+def test_a_negative_zero_is_shown_as_zero():
+    assert " is 0, expected " in diagnose(lambda z: -0.0 * abs(z.clip(-9, 9)), "relu").finding

@@ -358,3 +358,9 @@ def test_without_anywidget_it_is_the_explorer_itself(monkeypatch):
     explorer = explore_network(snapshot=2)
     assert isinstance(explorer, NetworkExplorer)
     assert set(explorer._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+def test_twenty_images_are_not_too_many():
+    shown = explore_network(np.ones((20, 14, 14)), np.arange(20) % 10, digit=19)
+    explorer = getattr(shown, "_explorer", shown)
+    assert explorer.frame(explorer.settings)["label"] == 9

@@ -658,3 +658,18 @@ def test_bad_arguments_are_named(tmp_path, load, given, error, message):
         load(**{"directory": tmp_path / "new", "download": True, **given})
     assert type(caught.value) is error
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("load", [load_mnist, load_fashion_mnist])
+def test_nothing_is_fetched_and_a_bar_is_shown_unless_told(load):
+    assert load.__kwdefaults__["download"] is False
+    assert load.__kwdefaults__["progress"] is True
+
+
+def test_where_nothing_is_said_a_bar_is_asked_for(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(datasets, "fetch", lambda *_, progress: asked.append(progress))
+    for load in (load_mnist, load_fashion_mnist):
+        with pytest.raises(FileNotFoundError):  # nothing came
+            load(tmp_path, download=True)
+    assert asked == [True] * 8

@@ -493,3 +493,35 @@ def test_plots_say_what_they_need():
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: companion.plots needs Matplotlib")
     assert last.endswith(': pip install "convnet-companion[plots]"')
+
+
+@pytest.mark.parametrize(("labels", "said"), [([0, 3], [0, 1]), ([0, 1], [0, 3])])
+def test_confusion_matrix_has_as_many_classes_as_the_largest_on_either_side(labels, said):
+    assert confusion_matrix(labels, said).shape == (4, 4)
+
+
+class Cut(ReLU):
+    """Logits without the last example, or without a class."""
+
+    def __init__(self, *part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        return super().forward(x)[self.part]
+
+
+@pytest.mark.parametrize(
+    ("part", "shape"), [((slice(0, 1),), r"\(1, 2\)"), ((slice(None), slice(0, 0)), r"\(2, 0\)")]
+)
+def test_logits_of_other_examples_and_of_no_class_are_refused(part, shape):
+    with pytest.raises(ValueError, match=rf"must have shape \(2, K\), K >= 1, got shape {shape}"):
+        most_confident_mistakes(Cut(*part), np.eye(2), [0, 1])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_feature_that_is_not_finite_is_refused(value):
+    features = np.eye(3, 5)
+    features[2, 4] = value
+    with pytest.raises(ValueError, match="features must be finite, got NaN or infinity"):
+        principal_components(features)

@@ -334,3 +334,13 @@ def test_a_state_that_is_no_numbers_is_refused(value):
     with pytest.raises(TypeError, match=r"state: velocity\.w must hold float32"):
         optimizer.state = {"steps": 1, "velocity.w": value}
     assert optimizer.state == {"steps": 0}
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_weight_decay_alone_takes_its_part_away_under_either_optimiser(make):
+    layer, optimizer = Dense(1, 1), make(0.1, weight_decay=0.5)
+    layer.params = {"w": np.array([[2.0]]), "b": np.array([-4.0])}
+    layer.grads = {"w": np.zeros((1, 1)), "b": np.zeros(1)}
+    optimizer.step(layer)
+    assert layer.params["w"].item() == pytest.approx(0.95 * 2)
+    assert layer.params["b"].item() == pytest.approx(0.95 * -4)

@@ -549,3 +549,170 @@ def test_refused_before_a_figure_is_made(function, arguments, settings, error, m
     with pytest.raises(error, match=message):
         function(*arguments, **settings)
     assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("call", "count"),
+    [
+        (lambda **given: plots.images(X, **given), 7),
+        (lambda **given: plots.filters(W, **given), 20),
+        (lambda **given: plots.activations(W[..., 0], **given), 4),
+        (lambda **given: plots.confusion_matrix(COUNTS, **given), 1),
+        (lambda **given: plots.mistakes(X, FOUND, **given), 3),
+        (lambda **given: plots.saliency(X[0], X[1], **given), 1),
+        (lambda **given: plots.occlusion(X[0], X[1, :3, :2, 0], **given), 1),
+    ],
+)
+def test_the_colours_asked_for_are_those_of_every_picture_but_an_image_beside(call, count):
+    assert [image.get_cmap().name for image in call(cmap="plasma").images][-count:] == (
+        ["plasma"] * count
+    )
+
+
+def test_the_scale_is_that_of_what_is_shown():
+    w = np.ones((2, 2, 2, 3))
+    w[:, :, 1] = 9
+    assert plots.filters(w, channel=0).images[0].get_clim() == (-1, 1)
+    x = X.copy()
+    x[1] = 50  # an image that was read well
+    assert plots.mistakes(x, FOUND).images[0].get_clim() == (0, X[[5, 0, 3]].max())
+    falls = np.array([[0.5, -2.0]])
+    assert plots.occlusion(X[0], falls, limit=7).images[1].get_clim() == (-7, 7)
+
+
+def test_a_scale_of_zeros_and_one_of_numbers_that_are_not_finite():
+    assert plots.activations(np.zeros((2, 2, 1))).images[0].get_clim() == (0, 1)
+    w = np.array([np.nan, np.inf, -3.0, 1.0]).reshape(2, 2, 1, 1)
+    assert plots.filters(w).images[0].get_clim() == (-3, 3)
+
+
+def test_a_frame_around_each_picture_and_none_in_a_table():
+    assert len(plots.images(X).patches) == 7
+    assert len(plots.filters(W[:, :, :1]).patches) == 5
+    assert len(plots.filters(W).patches) == 0
+
+
+def test_pictures_without_a_colour_bar_need_no_room_for_one():
+    with_bar, without = (plots.filters(W[:, :, :1], colorbar=bar) for bar in (True, False))
+    assert with_bar.figure.get_figheight() - without.figure.get_figheight() == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize("size", [(9, 4), (3, 8), (8, 2)])
+def test_no_title_lies_on_a_picture_of_a_given_axes(size):
+    _, ax = plt.subplots(figsize=size, layout="constrained")
+    plots.images(X, [*"abcd", "two\nlines", *"fg"], columns=3, ax=ax)
+    ax.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    for image in ax.images:
+        left, right, bottom, top = image.get_extent()
+        (x0, y0), (x1, y1) = ax.transData.transform([(left, bottom), (right, top)])
+        for box in boxes:
+            assert not (box.x0 < x1 and x0 < box.x1 and box.y0 < y1 - 1 and y0 < box.y1)
+
+
+def test_the_titles_with_most_lines_decide_the_room_above():
+    def height(titles):
+        return plots.images(X[:2], titles).figure.get_figheight()
+
+    assert height(["one", "two\nlines"]) == height(["two\nlines"] * 2) > height(["one", "one"])
+
+
+def test_the_middle_of_the_colours_is_at_a_quarter_of_the_largest_count():
+    assert plots.confusion_matrix([[80, 0], [0, 4]]).images[0].norm(20) == pytest.approx(0.5)
+
+
+def test_few_classes_are_written_no_larger_than_other_text_and_long_names_aslant():
+    short, long = (
+        plots.confusion_matrix(np.eye(2, dtype=int), n) for n in (["a"] * 2, ["long"] * 2)
+    )
+    assert {text.get_fontsize() for text in short.texts} == {plt.rcParams["font.size"]}
+    for ax, turned in ((short, 0), (long, 45)):
+        assert {label.get_rotation() for label in ax.get_xticklabels()} == {turned}
+        assert {label.get_rotation() for label in ax.get_yticklabels()} == {0}
+
+
+def test_mistakes_stand_three_in_a_row_unless_told():
+    found = Misclassified(*(np.tile(field, 2) for field in FOUND))
+    assert len({middle(image)[0] for image in plots.mistakes(X, found).images}) == 3
+
+
+@pytest.mark.parametrize(("right", "said"), [(3, 0), (0, 3)])
+def test_mistakes_name_the_classes_that_occur_and_more_names_may_be_given(right, said):
+    found = Misclassified(*(np.array([v]) for v in (0, right, said, 0.6)))
+    assert texts(plots.mistakes(X, found)) == [f"is {right}, said {said}\n60% sure"]
+    assert texts(plots.mistakes(X, found, names="abcdef")) == [
+        f"is {'abcd'[right]}, said {'abcd'[said]}\n60% sure"
+    ]
+    with pytest.raises(ValueError, match="names must name at least 4 classes, got 3"):
+        plots.mistakes(X, found, names="abc")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "says"),
+    [(0.991, "99%"), (0.9949, "99%"), (0.995, "over 99%"), (0.99999, "over 99%"), (1.0, "100%")],
+)
+def test_only_the_sure_are_a_hundred_percent_sure(confidence, says):
+    found = Misclassified(*(np.array([v]) for v in (0, 1, 2, confidence)))
+    assert texts(plots.mistakes(X, found)) == [f"is 1, said 2\n{says} sure"]
+
+
+def test_no_mistakes_have_no_axes():
+    assert not plots.mistakes(X, Misclassified(*(field[:0] for field in FOUND))).axison
+
+
+def test_a_point_of_two_digits_is_as_high_as_one_of_one():
+    one, two = plots.projection([[0, 0], [1, 1]], [7, 12]).collections
+    assert (one.get_label(), two.get_label()) == ("7", "12")
+    assert two.get_sizes() == 2 * one.get_sizes()
+
+
+def test_a_label_comes_before_every_name_of_the_legend():
+    def names(**given):
+        legend = plots.learning_curves(HISTORY, label="mine", **given).get_legend()
+        return [text.get_text() for text in legend.get_texts()]
+
+    assert names() == ["mine, one batch", "mine, mean of 25 batches", "mine, validation"]
+    assert names(window=1) == ["mine, one batch", "mine, validation"]
+    assert names(what="accuracy") == ["mine, training", "mine, validation"]
+
+
+def test_epochs_are_whole_numbers():
+    for what in ("loss", "accuracy"):
+        ticks = plots.learning_curves(HISTORY, what).get_xticks()
+        np.testing.assert_array_equal(ticks, np.rint(ticks))
+
+
+def test_bars_stand_from_left_to_right_under_their_names_and_go_up_to_one():
+    ax = plots.probabilities({"before": [0.5, 0.5], "after": [0.1, 0.9]})
+    first, second = (bars[0].get_x() for bars in ax.containers)
+    assert first < second
+    assert ax.get_ylim() == (0, 1.05)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("class", "probability")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked"), [("agg", []), ("module://matplotlib_inline.backend_inline", ["svg"])]
+)
+def test_only_a_notebook_is_asked_for_svg(monkeypatch, backend, asked):
+    inline = pytest.importorskip("matplotlib_inline.backend_inline")
+    formats = []
+    monkeypatch.setattr(inline, "set_matplotlib_formats", lambda *f, **_: formats.extend(f))
+    monkeypatch.setattr(plt, "get_backend", lambda: backend)
+    with plt.rc_context():
+        plots.use_style()
+        assert plt.rcParams["svg.hashsalt"] == "companion"
+    assert formats == asked
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (plots.activations, (X[:0, :, :, 0],), r"maps must not be empty, got shape \(0, 5, 6\)"),
+        (plots.occlusion, (X[0], X[0, :0, :, 0]), r"falls must not be empty, got shape \(0, 6\)"),
+    ],
+)
+def test_nothing_to_draw_is_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+    assert not plt.get_fignums()

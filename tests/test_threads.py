@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -144,6 +145,64 @@ def test_a_fault_in_any_part_comes_out_and_the_threads_come_back(products):
         assert products.num_threads == 3
 
 
+def test_a_thread_that_begins_when_the_caller_has_left_changes_nothing(products, monkeypatch):
+    """A pool may start a thread for work that another one takes."""
+    late = threading.Event()
+
+    def begin():
+        late.wait(30)
+        threads._one_thread_here()
+
+    with ThreadPoolExecutor(1, initializer=begin) as pool:
+        monkeypatch.setattr(threads, "_pool", lambda: pool)
+        threading.Timer(0.05, late.set).start()
+        assert len(parts(6)) == 3
+        pool.submit(threads._one_thread_here).result()
+    assert products.num_threads == 3
+
+
+def test_a_fault_comes_out_when_nobody_is_at_work_any_more(products):
+    """The caller's arrays are its own again."""
+    begun, done = threading.Event(), []
+
+    def part(these):
+        if not these.start:
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+        begun.set()
+        time.sleep(0.05)
+        done.append(these.start)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_parts(part, 6, 1 << 40)
+    seen = list(done)
+    assert seen
+    time.sleep(0.2)
+    assert done == seen
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+def test_layers_still_work_where_python_is_about_to_end(used_before):
+    code = f"""
+import threading, time
+from companion import threads
+threads.THREADS = 2
+def work():
+    assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
+if {used_before}:
+    work()
+def late():
+    threading.main_thread().join()
+    work()
+    print("worked")
+threading.Thread(target=late).start()
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("worked\n", "")
+
+
 def test_callers_at_the_same_time_have_the_same_parts_and_the_last_sets_back(products):
     first_is_in, second_is_out = threading.Event(), threading.Event()
 
@@ -165,6 +224,7 @@ def test_callers_at_the_same_time_have_the_same_parts_and_the_last_sets_back(pro
 def test_where_threads_have_settings_of_their_own_each_thread_sets_it(monkeypatch):
     class Local(threading.local):
         num_threads = 3
+        threading_layer = "openmp"
         set_num_threads = Library.set_num_threads
 
     library = Local()
@@ -264,3 +324,9 @@ def test_the_environment_asks_for_a_whole_number(monkeypatch):
     monkeypatch.setenv("COMPANION_NUM_THREADS", "two")
     with pytest.raises(ValueError, match="COMPANION_NUM_THREADS must be a whole number, got 'two'"):
         threads.asked_for()
+
+
+@pytest.mark.parametrize(("value", "parts"), [("4", 4), ("0", 1), ("-3", 1), ("", None)])
+def test_the_environment_asks_for_at_least_one_part(monkeypatch, value, parts):
+    monkeypatch.setenv("COMPANION_NUM_THREADS", value)
+    assert threads.asked_for() == parts

@@ -632,3 +632,31 @@ def test_a_validation_set_that_does_not_fit_is_refused_before_a_step(
     with pytest.raises(ValueError, match=message):
         fit(network, np.ones((6, 4)), np.zeros(6, int), validation=validation, progress=False)
     np.testing.assert_array_equal(network.params["w"], before)
+
+
+def test_examples_without_an_axis_of_their_own_are_refused_by_name():
+    x, y = np.ones(4), np.zeros(4, int)
+    with pytest.raises(ValueError, match=r"^x must have the axes \(N, \.\.\.\), got shape \(4,\)"):
+        fit(Dense(1, 2), x, y, progress=False)
+    with pytest.raises(ValueError, match=r"^x must have the axes \(N, \.\.\.\), got shape \(4,\)"):
+        evaluate(Dense(1, 2), x, y)
+    with pytest.raises(ValueError, match=r"^the x of validation must have the axes \(N, \.\.\.\)"):
+        fit(Dense(1, 2), np.ones((4, 1)), y, validation=(x, y), progress=False)
+
+
+def test_a_checkpoint_at_a_folder_is_refused(tmp_path):
+    says = re.escape(f"checkpoint {tmp_path} is a folder")
+    with pytest.raises(IsADirectoryError, match=says):
+        fit(Dense(1, 2), np.ones((4, 1)), np.zeros(4, int), checkpoint=tmp_path, progress=False)
+
+
+def test_a_bar_says_the_accuracy_of_the_batch(bars):
+    layer, x = Dense(2, 2), np.eye(2)[[0, 0, 0, 1]]
+    layer.params = {"w": np.eye(2), "b": np.zeros(2)}
+    fit(layer, x, np.zeros(4, int), epochs=1)
+    assert bars[0].says == [{"epoch": "1", "loss": "0.563", "accuracy": "75%"}]
+
+
+def test_no_examples_are_refused_by_name():
+    with pytest.raises(ValueError, match="x must hold at least one example, got none"):
+        fit(Dense(2, 2), np.ones((0, 2)), np.zeros(0, int), progress=False)

@@ -307,3 +307,31 @@ class TestLiveConv:
         assert "kernel_size" not in [control["name"] for control in widget.controls]
         with pytest.raises(TraitError, match="kernel_size is fixed by the arrays given"):
             widget.kernel_size = 2
+
+
+@pytest.mark.parametrize(
+    ("array", "wanted"),
+    [
+        ([-0.0, 0.5], "[0.0, 0.5]"),
+        ([-0.0, 2.0], "[0, 2]"),
+        ([2.0**53, 0], "[9007199254740992.0, 0.0]"),
+        ([1e300, -1e300], "[1e+300, -1e+300]"),
+    ],
+)
+def test_numbers_for_the_page_have_no_negative_zero_and_none_overflows(array, wanted):
+    assert json.dumps(_controls.plain(np.array(array))) == wanted
+
+
+def test_no_text_closes_the_script_or_opens_a_tag():
+    told = _display._json({"a": "</script>"})
+    assert "<" not in told
+    assert json.loads(told) == {"a": "</script>"}
+    table = _display._table("z < 0 & <b>", [1])
+    assert "<caption>z &lt; 0 &amp; &lt;b&gt;</caption>" in table
+
+
+def test_without_scripts_a_slider_beyond_its_present_end_is_said_to_be_at_it():
+    shown = widgets.explore_softmax()
+    explorer = getattr(shown, "_explorer", shown)
+    html = explorer.html({**explorer.settings, "classes": 4, "right_class": 5})
+    assert "Softmax explorer: classes 4, right class 3, " in html
