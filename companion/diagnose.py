@@ -456,6 +456,8 @@ def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Pro
     distinct = rng.permutation(2 * 6 * 6 * 3).reshape(2, 6, 6, 3) - 150.0
     tied = rng.integers(0, 3, (2, 6, 6, 3)).astype(float)
     near = 1.0 + 1e-6 * distinct
+    blank = np.zeros((2, 6, 6, 3))
+    across = np.tile([[0.0, 1.0], [1.0, 0.0]], (3, 3))  # the ties are neither in a row nor a column
     geometries: list[tuple[Array, Any, dict[str, Any]]] = [
         (distinct, 2, {}),
         (distinct, (2, 3), {}),
@@ -468,7 +470,12 @@ def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Pro
         (distinct[:, :5], (2, 3), {"stride": 2}),
         (distinct.astype(np.float32), 2, {}),
     ]
-    if forward is avg_pool2d:
+    if forward is max_pool2d:
+        geometries += [
+            (np.stack([across] * 6, axis=-1).reshape(1, 6, 6, 6), 2, {}),
+            (blank, 2, {"padding": 1}),
+        ]
+    else:
         geometries += [
             (distinct, 2, {"padding": 1, "count_include_pad": True}),
             (distinct, 3, {"stride": 2, "padding": (1, 0), "count_include_pad": True}),
@@ -489,8 +496,12 @@ def _relu_probes(*, backward: bool) -> Iterator[Probe]:
         at_the_kink,
         np.array([-np.inf, -1.0, 1.0, 50.0]),
         rng.normal(size=5).astype(np.float32),
+        np.array([1e-9, -1e-9, 2.0]),
+        np.array([-1.0, 1.0, -2.0]),
     ):
         da = rng.normal(size=z.shape).astype(z.dtype)
+        if z[0].ndim == 0 and z[0] == -1.0:
+            da[0] = np.inf  # before a closed gate
         yield Probe({"da": da, "z": z} if backward else {"z": z})
 
 

@@ -6,6 +6,7 @@ function that it gets wrong, registered under the same name. None of this is for
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,6 +105,26 @@ def known_mistakes(target: str) -> list[Mistake]:
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv2d(x, w[::-1, ::-1], b, **settings)
+
+
+@mistake(
+    "conv2d",
+    "stride ignored",
+    "conv-forward",
+    "output i starts at place s * i of the padded input, not at place i.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w, b, **{**settings, "stride": 1})
+
+
+@mistake(
+    "conv2d",
+    "padding ignored",
+    "conv-forward",
+    "the zeros of the padding stand around the input before the kernel slides over it.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return conv2d(x, w, b, **{**settings, "padding": 0})
 
 
 @mistake(
@@ -371,7 +392,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:  # k left over from a lo
     "conv2d_backward",
     "1/N applied in the layer",
     "conv-dw",
-    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
@@ -382,6 +403,18 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx / len(x), dw / len(x), db / len(x)
+
+
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw / len(x), db
+
+
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, db / len(x)
 
 
 @mistake(
@@ -402,11 +435,37 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / (dz.shape[1] * dz.shape[2]), db
 
 
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, db / (dz.shape[1] * dz.shape[2])
+
+
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.mean(axis=(0, 1, 2))
+
+
+for _order in itertools.permutations(range(3)):
+    if _order != (0, 1, 2):
+
+        @mistake(
+            "conv2d_backward",
+            "results in another order",
+            "conv-dx",
+            "the gradients are returned as dx, dw, db, in this order.",
+        )
+        def _(dz: Any, x: Any, w: Any, _order: Any = _order, **settings: Any) -> Any:
+            gradients = conv2d_backward(dz, x, w, **settings)
+            return tuple(gradients[i] for i in _order)
+
+
 @mistake(
     "conv2d_backward",
     "batch not summed",
     "conv-dw",
-    "dw and db add up over all examples of the batch, not only over the last.",
+    "dw and db add up over all examples of the batch.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx = conv2d_backward(dz, x, w, **settings)[0]
@@ -700,7 +759,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv_transpose2d_backward",
     "1/N applied in the layer",
     "transposed-dw",
-    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
@@ -733,7 +792,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv_transpose2d_backward",
     "batch not summed",
     "transposed-dw",
-    "dw and db add up over all examples of the batch, not only over the last.",
+    "dw and db add up over all examples of the batch.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx = conv_transpose2d_backward(dz, x, w, **settings)[0]
@@ -872,6 +931,36 @@ def _(da: Any, z: Any) -> Any:
     return relu_backward(da, np.ones_like(z))
 
 
+@mistake(
+    "relu_backward",
+    "product with the mask",
+    "relu-backward",
+    "da * (z > 0) is NaN where an infinite da meets a closed gate; choose, as np.where does.",
+)
+def _(da: Any, z: Any) -> Any:
+    return da * (z > 0)
+
+
+@mistake(
+    "relu_backward",
+    "value taken for the slope",
+    "relu-backward",
+    "where z is positive the slope is 1, not z.",
+)
+def _(da: Any, z: Any) -> Any:
+    return da * np.maximum(z, 0)
+
+
+@mistake(
+    "relu_backward",
+    "nearly zero taken for zero",
+    "relu-backward",
+    "the slope is 1 wherever z is above zero, however little; compare exactly.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where((z > 0) & ~np.isclose(z, 0), da, 0)
+
+
 # --- max_pool2d -----------------------------------------------------------------------------------
 
 
@@ -986,12 +1075,30 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
 
 @mistake(
     "max_pool2d_backward",
+    "first of the ties by columns rewarded",
+    "pool-max-backward",
+    "of several tied values the first in row-major order wins: along the first row, then the next.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    def by_columns(values: Any, top: Any) -> Any:
+        return _first((values == top).swapaxes(1, 2)).swapaxes(1, 2)
+
+    return _routed(dy, x, kernel_size, settings, by_columns, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
     "zero padding wins the maximum",
     "pool-max-backward",
-    "a zero of the padding won over negative values and took their gradient with it.",
+    "a number of the padding won, and the gradient of an image's value was lost: pad with -inf.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), 0.0)
+
+
+@mistake("max_pool2d_backward", "zero padding wins the maximum", "pool-max-backward", "")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), x.min())
 
 
 @mistake(
@@ -1188,7 +1295,7 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     "dense_backward",
     "1/N applied in the layer",
     "dense-dw",
-    "dw and db were divided by the batch size; the loss has done that already, layers only add.",
+    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
 )
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, db = dense_backward(dz, x, w)
@@ -1199,6 +1306,32 @@ def _(dz: Any, x: Any, w: Any) -> Any:
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, db = dense_backward(dz, x, w)
     return dx / len(x), dw / len(x), db / len(x)
+
+
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, db = dense_backward(dz, x, w)
+    return dx, dw / len(x), db
+
+
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+def _(dz: Any, x: Any, w: Any) -> Any:
+    dx, dw, db = dense_backward(dz, x, w)
+    return dx, dw, db / len(x)
+
+
+for _order in itertools.permutations(range(3)):
+    if _order != (0, 1, 2):
+
+        @mistake(
+            "dense_backward",
+            "results in another order",
+            "dense-dx",
+            "the gradients are returned as dx, dw, db, in this order.",
+        )
+        def _(dz: Any, x: Any, w: Any, _order: Any = _order) -> Any:
+            gradients = dense_backward(dz, x, w)
+            return tuple(gradients[i] for i in _order)
 
 
 @mistake(
@@ -1274,6 +1407,27 @@ def _(z: Any) -> Any:
 
 
 @mistake(
+    "softmax",
+    "largest of the whole batch subtracted",
+    "softmax-forward",
+    "a row far below the largest number of the batch has only zeros left; take each row's largest.",
+)
+def _(z: Any) -> Any:
+    exponentials = np.exp(z - z.max())
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@mistake(
+    "softmax",
+    "constant added after the division",
+    "softmax-forward",
+    "the rows no longer add up to one, and the sum below the line is never zero as it is.",
+)
+def _(z: Any) -> Any:
+    return softmax(z) + 1e-8
+
+
+@mistake(
     "softmax_backward",
     "Jacobian taken as diagonal",
     "softmax-backward",
@@ -1291,6 +1445,16 @@ def _(da: Any, a: Any) -> Any:
 )
 def _(da: Any, a: Any) -> Any:
     return a * (da - (da * a).sum())
+
+
+@mistake(
+    "log_softmax",
+    "largest logit not subtracted",
+    "softmax-log",
+    "exp overflows for large logits; take the largest of the row out of the logarithm first.",
+)
+def _(z: Any) -> Any:
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 @mistake(
@@ -1317,6 +1481,16 @@ def _(z: Any) -> Any:
 @mistake("cross_entropy", "sign lost", "softmax-loss", "the loss is minus the mean logarithm.")
 def _(z: Any, labels: Any) -> Any:
     return -cross_entropy(z, labels)
+
+
+@mistake(
+    "cross_entropy",
+    "largest logit not subtracted",
+    "softmax-loss-logits",
+    "exp overflows for large logits; take the largest of the row out of the logarithm first.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return (np.log(np.exp(z).sum(axis=-1)) - z[np.arange(len(z)), labels]).mean()
 
 
 @mistake(

@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -68,6 +68,13 @@ class Axis:
     def remainder(self) -> int:
         """Padded positions past the last window: dropped going forward, gradient zero."""
         return (self.padded - self.extent) % self.stride
+
+    def within_memory(self) -> Axis:
+        """The same outputs, with no step so long that its bytes are beyond counting."""
+        if self.stride <= self.padded and (self.kernel > 1 or self.dilation == 1):
+            return self
+        dilation = self.dilation if self.kernel > 1 else 1
+        return replace(self, stride=min(self.stride, self.padded), dilation=dilation)
 
     def tap(self, u: int) -> slice:
         """Padded positions ``s*i + d*u`` that kernel entry ``u`` meets, for each output ``i``."""
@@ -147,7 +154,7 @@ class Window(NamedTuple):
                     f"{name}, but {image} has only {axis.padded} "
                     f"({axis.size} and padding {axis.low} + {axis.high})"
                 )
-        return window
+        return Window(*(axis.within_memory() for axis in window))
 
     @property
     def kernel_size(self) -> tuple[int, int]:

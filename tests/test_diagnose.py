@@ -239,8 +239,8 @@ def test_no_warning_leaks():
     [
         (lambda z: z.max(-1, keepdims=True), [], []),  # right
         (lambda z: z.mean(-1, keepdims=True), *2 * [["mean subtracted instead of the largest"]]),
-        (lambda z: 0 * z, ["largest logit not subtracted"], []),
-        (lambda z: z.max(), [], []),  # wrong for rows far below it, and unknown
+        (lambda z: 0 * z, *2 * [["largest logit not subtracted"]]),
+        (lambda z: z.max(), ["largest of the whole batch subtracted"], []),
     ],
 )
 def test_what_a_learner_subtracts_from_the_logits(shift, of_softmax, of_log_softmax):
@@ -255,6 +255,60 @@ def test_what_a_learner_subtracts_from_the_logits(shift, of_softmax, of_log_soft
         (my_log_softmax, "log_softmax", of_log_softmax),
     ):
         assert [entry.name for entry in diagnose(mine, target).mistakes] == names
+
+
+@pytest.mark.parametrize(
+    ("target", "mine", "named"),
+    [
+        ("relu_backward", lambda da, z: da * (z > 0), "product with the mask"),
+        ("relu_backward", lambda da, z: np.where(z > 1e-8, da, 0), "nearly zero taken for zero"),
+        (
+            "dense_backward",
+            lambda dz, x, w: (x.T @ dz, dz @ w.T, dz.sum(0)),
+            "results in another order",
+        ),
+        (
+            "dense_backward",
+            lambda dz, x, w: (dz @ w.T, x.T @ dz, dz.mean(0)),
+            "1/N applied in the layer",
+        ),
+    ],
+)
+def test_what_learners_write_is_named(target, mine, named):
+    assert [entry.name for entry in diagnose(mine, target).mistakes] == [named]
+
+
+def pooled_back(order, pad):
+    """A learner's max pooling of windows of 2 by 2, going back."""
+
+    def mine(dy, x, kernel_size, *, padding=0):
+        if kernel_size != 2:
+            return companion.max_pool2d_backward(dy, x, kernel_size, padding=padding)
+        edge = (padding, padding)
+        padded = np.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=pad(x))
+        dx = np.zeros_like(padded)
+        for n, i, j, c in np.ndindex(dy.shape):
+            window = padded[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
+            u, v = np.unravel_index(window.ravel(order).argmax(), (2, 2), order)
+            dx[n, 2 * i + u, 2 * j + v, c] += dy[n, i, j, c]
+        return dx[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]
+
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("order", "pad", "named"),
+    [
+        ("C", lambda _: -np.inf, []),
+        ("F", lambda _: -np.inf, ["first of the ties by columns rewarded"]),
+        ("C", lambda x: x.min(), ["zero padding wins the maximum"]),
+        ("C", lambda _: 0.0, ["zero padding wins the maximum"]),
+    ],
+)
+def test_a_learners_ties_and_padding(order, pad, named):
+    diagnosis = diagnose(pooled_back(order, pad), "max_pool2d_backward")
+    assert diagnosis.ok is not bool(named)
+    assert [entry.name for entry in diagnosis.mistakes] == named
 
 
 def test_a_learners_sum_over_k_with_one_kernel():

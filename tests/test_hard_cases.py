@@ -455,3 +455,16 @@ def test_padding_with_a_typing_error_is_refused():
     ):
         with pytest.raises(ValueError, match=r'padding must be "same", "valid" or .*smae'):
             call()
+
+
+@pytest.mark.parametrize("huge", [2**62, 10**19])
+def test_a_stride_beyond_counting_gives_one_window_and_a_kernel_of_one_has_no_gaps(huge):
+    x, w = np.arange(24.0).reshape(1, 3, 4, 2), np.ones((2, 3, 2, 1))
+    first = x[:, :2, :3]
+    assert conv2d(x, w, stride=huge).tolist() == [[[[first.sum()]]]]
+    dx, dw, db = conv2d_backward(np.ones((1, 1, 1, 1)), x, w, stride=huge)
+    assert (dx.sum(), dx[:, :2, :3].sum(), db.tolist()) == (12, 12, [1])
+    np.testing.assert_array_equal(dw[..., 0], first[0])
+    assert max_pool2d(x, 2, stride=huge).ravel().tolist() == [10, 11]
+    one = w[:1, :1]
+    np.testing.assert_array_equal(conv2d(x, one, dilation=huge), conv2d(x, one))
