@@ -6,12 +6,12 @@ of the page, and an entry of the page's address, all under the same name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from companion.shapes import FloatArray, as_float, as_int, in_range
 
@@ -66,7 +66,7 @@ class Choice:
 
     def check(self, value: Any) -> str:
         """The value, if it is one of the options."""
-        if value not in self.values():
+        if not isinstance(value, str) or value not in self.values():
             options = " or ".join(f'"{option}"' for option in self.values())
             raise ValueError(f"{self.name} must be {options}, got {value!r}")
         return str(value)
@@ -80,13 +80,15 @@ class Choice:
 class Table:
     """A table of numbers, or a row of them, whose entries the reader types.
 
-    ``axes`` names them for errors, such as ``"H W"``; ``most`` is the largest length of an axis.
+    ``axes`` names them for errors, such as ``"H W"``; ``most`` is the largest length of an axis,
+    and ``size`` its shape where the other controls depend on it.
     """
 
     type: ClassVar[str] = "table"
     name: str
     axes: str
     most: int = 32
+    size: tuple[int, ...] | None = None
 
     def check(self, value: ArrayLike) -> list[Any]:
         """The values as nested lists."""
@@ -96,6 +98,8 @@ class Table:
             raise ValueError(
                 f"{self.name} must have 1 to {self.most} {what}, got shape {array.shape}"
             )
+        if self.size not in (None, array.shape):
+            raise ValueError(f"{self.name} must keep its shape {self.size}, got {array.shape}")
         if not np.all(np.isfinite(array)):
             wrong = array[~np.isfinite(array)][0]
             raise ValueError(f"{self.name} must hold finite numbers, got {wrong}")
@@ -105,6 +109,12 @@ class Table:
                 f"got {np.abs(array).max():g} in size"
             )
         return plain(array)
+
+
+def sized(tables: Iterable[Table], **arrays: NDArray[Any] | None) -> list[Table]:
+    """The tables, of which those named keep the shape of an array that other controls depend on."""
+    shapes = {name: array.shape for name, array in arrays.items() if array is not None}
+    return [replace(table, size=shapes.get(table.name)) for table in tables]
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,8 @@ class Cell:
 
     def check(self, value: Any) -> list[int]:
         """The value as a list; whether there is such a cell depends on what is shown."""
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
             raise ValueError(f"{self.name} must be a row and a column, got {value!r}")
         return [as_int(self.name, at, minimum=0) for at in value]
@@ -144,7 +156,7 @@ def for_page(control: Control) -> dict[str, Any]:
     told = {
         name: v
         for name, v in asdict(control).items()
-        if name not in ("axes", "most") and v is not False
+        if name not in ("axes", "most", "size") and v is not False
     }
     return {"type": control.type, **told}
 

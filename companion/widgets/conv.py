@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from companion.conv import conv2d, conv2d_backward
 from companion.shapes import FloatArray, Window
 
-from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
+from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
 from ._display import Explorer, Frame, Part, present, tabulate
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def explore_conv(
     kernel = KERNEL if own is None else own
     entries = Slider("taps", "Kernel entries added", 0, kernel.size)
     controls: list[Control] = [
-        *TABLES,
+        *sized(TABLES, w=own),
         *([KERNEL_SIZE] if own is None else []),
         *GEOMETRY,
         MODE,

@@ -9,7 +9,7 @@ import anywidget
 import traitlets as t
 
 from ._controls import Control, Settings, for_page
-from ._display import Explorer, script, style
+from ._display import Explorer, Frame, script, style
 
 
 class LiveExplorer(anywidget.AnyWidget):
@@ -33,7 +33,9 @@ class LiveExplorer(anywidget.AnyWidget):
 
     label = t.Unicode(help="Name of the explorer.").tag(sync=True)
     controls: t.List[Any] = t.List(help="What the reader can move.").tag(sync=True)
-    frame = t.Dict(help="All that the present setting shows, by name.").tag(sync=True)
+    frame = t.Dict(read_only=True, help="All that the present setting shows, by name.").tag(
+        sync=True
+    )
 
     if TYPE_CHECKING:  # the settings are traits, which differ from explorer to explorer
 
@@ -41,21 +43,23 @@ class LiveExplorer(anywidget.AnyWidget):
 
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
-        frame = explorer.frame(explorer.settings)
         super().__init__(
             label=explorer.label,
             controls=[for_page(control) for control in explorer.controls],
-            frame=frame,
-            **explorer.settle(explorer.settings, frame),
+            **explorer.settle(explorer.settings, self.frame),
         )
         self.observe(self._follow, names=[control.name for control in explorer.controls])
+
+    @t.default("frame")
+    def _first(self) -> Frame:
+        return self._explorer.frame(self._explorer.settings)
 
     def settings(self) -> Settings:
         """The present value of every setting."""
         return {name: getattr(self, name) for name in self._explorer.settings}
 
     def _follow(self, _: Any) -> None:
-        self.frame = self._explorer.frame(self.settings())
+        self.set_trait("frame", self._explorer.frame(self.settings()))
         for name, value in self._explorer.settle(self.settings(), self.frame).items():
             if value != getattr(self, name):
                 self.set_trait(name, value)

@@ -6,6 +6,7 @@ softmax-da and softmax-fused; the numbers are those of :mod:`companion.softmax`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def explore_softmax(
     K = 3 if own is None and classes is None else classes
     controls: list[Control] = [
         *([CLASSES] if own is None else []),
-        SCORES,
+        replace(SCORES, size=np.shape(EXAMPLE if own is None else own)),
         Slider("right_class", "Right class", 0, (MOST if own is None else len(own)) - 1),
         SHIFT,
         MODE,

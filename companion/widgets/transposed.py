@@ -16,7 +16,7 @@ from companion.conv import conv2d_backward
 from companion.shapes import FloatArray, Window
 from companion.transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
-from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
+from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
 from ._display import Explorer, Frame, Part, present, tabulate
 from .conv import stuff
 
@@ -230,7 +230,7 @@ def explore_transposed(
         raise ValueError(f"kernel_size must be left out where w is given: w has shape {own.shape}")
     kernel = KERNEL if own is None else own
     controls: list[Control] = [
-        *TABLES,
+        *sized(TABLES, x=inputs, w=own),
         *([KERNEL_SIZE] if own is None else []),
         *GEOMETRY,
         MODE,

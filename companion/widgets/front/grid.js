@@ -2,6 +2,12 @@
 
 const EDITABLE = "To change a number, click it, or press Enter on it.";
 
+/** The number that a text stands for, NaN if it is none: signs and commas as people write them, 1,000 apart. */
+const readNumber = (text) => {
+  const plain = text.trim().replace(/^−/, "-").replace(/e−/i, "e-").replace(/,(?!\d{3}$)/, ".");
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) && Math.abs(plain) <= 1e9 ? Number(plain) : NaN;
+};
+
 /**
  * `values` is a table, or a row. `origin` is the index of its first row and column. The cells from
  * (0, 0) up to `size` can be reached by mouse, touch or arrow keys, if there is something to do:
@@ -47,14 +53,16 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
   function openField(cell, replace) {
     const [r, c] = whole(cell);
     const value = values[r - fromRow][c - fromColumn];
-    const field = h("input", { type: "number", step: "any", min: -1e9, max: 1e9, required: "", class: "cx-field", value, "aria-label": called([r, c]), ...OWN_KEYS });
+    const field = h("input", { type: "text", class: "cx-field", autocomplete: "off", value, "aria-label": called([r, c]), ...OWN_KEYS });
     let open = true;
+    field.addEventListener("input", () =>
+      field.setCustomValidity(isNaN(readNumber(field.value)) ? "A number from −1000000000 to 1000000000, such as −1.5 or 2e3" : ""));
     const close = (keep, again) => {
       if (!open) return;
-      const good = field.checkValidity();
+      const typed = readNumber(field.value);
+      const good = !isNaN(typed);
       if (keep && !good && again) return void field.reportValidity();
       open = false;
-      const typed = Number(field.value);
       field.remove();
       if (again) cell.focus();
       if (keep && good && typed !== value) onEdit([r, c], typed);

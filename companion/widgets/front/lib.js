@@ -15,7 +15,7 @@ const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 /** A number as shown: integers in full, others to four digits, a true minus sign; a text as it is. */
 const show = (v) => String(Number.isSafeInteger(v) || !v.toPrecision ? v : Number(v.toPrecision(4))).replaceAll("-", "−");
-const factor = (v) => (v < 0 ? `(${show(v)})` : show(v));
+const factor = (v) => (/^[−-]/.test(show(v)) ? `(${show(v)})` : show(v));
 const pair = ([r, c]) => `(${show(r)}, ${show(c)})`;
 const range = (n, from = 0) => Array.from({ length: n }, (_, i) => i + from);
 const clamp = (cell, size) => cell.map((v, axis) => Math.max(0, Math.min(size[axis] - 1, v)));
@@ -67,7 +67,7 @@ function writeSum(formula, left, terms, result, equals = "=") {
 }
 
 /** "=" where every number is shown in full, else "≈". */
-const relation = (numbers) => (numbers.every((v) => Number.isInteger(v) || Number(v.toPrecision(4)) === v) ? "=" : "≈");
+const relation = (numbers) => (numbers.every((v) => Number.isSafeInteger(v) || Number(v.toPrecision(4)) === v) ? "=" : "≈");
 
 /** Makers of rarer inputs, where an explorer uses them: row.js. */
 const MORE_CONTROLS = {};

@@ -169,7 +169,7 @@ function render(context) {
     da.forEach((_, i) => shown.da.mark([i, 0], "cx-hit"));
     const pushes = dz[k] ? `Descent moves score ${k} ${dz[k] < 0 ? "up" : "down"}${y ? ", as it is the right class" : ", in proportion to its probability"}.`
       : `Nothing moves score ${k}.`;
-    const lost = through === "nan" ? ` One after the other, the steps give nan: a(${label}) has rounded to 0, and da is −inf.`
+    const lost = through === "nan" ? ` One after the other, the steps give nan: a(${label}) ${a[label] ? "is so small that 1 / a overflows" : "has rounded to 0"}, and da is −inf.`
       : " The incoming da through the Jacobian gives the same.";
     return [
       [
@@ -187,7 +187,8 @@ function render(context) {
     for (const way of [shown.naive, shown.stable]) way.select(cell);
     const sum = sumOfExponentials(naive);
     const [score, e, share] = naive[k];
-    const happens = sum === Infinity ? "exp is inf above 709.78, and so is the sum: every share is 0 or nan."
+    const happens = sum === Infinity ? naive.every(([, e]) => Number.isFinite(e)) ? "Each exp is finite, but their sum is inf: every share is 0."
+      : "exp is inf above 709.78, and so is the sum: every share is 0 or nan."
       : sum === 0 ? "Every exp has rounded to 0: each share is 0 / 0, which is nan."
         : sum < SMALLEST ? "Every exp is so small that few of its digits are left, so the shares are off."
           : "Both ways agree.";

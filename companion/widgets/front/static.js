@@ -67,7 +67,7 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
   const read = {
     choice: (text, { options }) => options.find(([option]) => option === text)?.[0],
     cell: (text) => (/^\d+-\d+$/.test(text) ? text.split("-").map(Number) : undefined),
-    slider: (text, { low, high, step }) => read.number(Number((Math.round(text / step) * step).toFixed(9)), { low, high }),
+    slider: (text, { low, high, step }) => text === "" ? undefined : read.number(Number((Math.round(text / step) * step).toFixed(9)), { low, high }),
     number: (text, { low, high }) => (text !== "" && text >= low && text <= high ? Number(text) : undefined),
     table(text, { name }) {
       const rows = text.split("/").map((row) => row.split(";").map((v) => read.number(v, { low: -1e9, high: 1e9 })));
@@ -78,7 +78,11 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
     },
   };
   function follow() {
-    const [, text] = location.hash.split(`#${name}:`);
+    let hash = location.hash;
+    try {
+      hash = decodeURIComponent(hash); // as mail programs write it
+    } catch {} // a lone %
+    const [, text] = hash.split(`#${name}:`);
     if (text === undefined) return false;
     const wanted = Object.fromEntries(text.split(",").map((item) => item.split("=")));
     for (const control of controls) {
