@@ -335,3 +335,34 @@ def test_without_scripts_a_slider_beyond_its_present_end_is_said_to_be_at_it():
     explorer = getattr(shown, "_explorer", shown)
     html = explorer.html({**explorer.settings, "classes": 4, "right_class": 5})
     assert "Softmax explorer: classes 4, right class 3, " in html
+
+
+def test_arrays_keep_the_shape_that_other_settings_depend_on():
+    traitlets = pytest.importorskip("traitlets")
+    pytest.importorskip("anywidget")
+    conv = widgets.explore_conv(x=np.ones((5, 5)), w=[[1, 2], [3, 4]])
+    transposed, softmax = widgets.explore_transposed(), widgets.explore_softmax([1.0, 2, 3])
+    for explorer, name, array in (
+        (conv, "w", np.ones((3, 3))),
+        (transposed, "x", np.ones((4, 5))),
+        (softmax, "z", [5.0]),
+        (softmax, "z", [5.0, 1, 2, 3]),
+    ):
+        before = getattr(explorer, name)
+        with pytest.raises(traitlets.TraitError, match=f"^{name} must keep its shape"):
+            setattr(explorer, name, array)
+        assert getattr(explorer, name) == before
+    conv.w = [[0, 1], [2, 3]]
+    assert conv.frame["w"] == [[0, 1], [2, 3]]
+
+
+def test_a_frame_is_read_only_and_settings_say_what_is_wrong_with_an_array():
+    traitlets = pytest.importorskip("traitlets")
+    pytest.importorskip("anywidget")
+    explorer = widgets.explore_conv()
+    with pytest.raises(traitlets.TraitError, match="frame"):
+        explorer.frame = {}
+    explorer.cell = np.array([1, 2])
+    assert explorer.cell == [1, 2]
+    with pytest.raises(traitlets.TraitError, match="mode must be "):
+        explorer.mode = np.array(["forward", "weight"])

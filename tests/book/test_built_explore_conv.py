@@ -270,6 +270,66 @@ def test_typing_can_be_left_in_every_way(driver: Driver) -> None:
     assert field.get_attribute("aria-label") == "x(0, 3)"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("\N{MINUS SIGN}3", -3),  # as the table shows it
+        (" 1,5 ", 1.5),
+        ("-.5e1", -5),
+        ("1e\N{MINUS SIGN}2", 0.01),
+        ("1e9", 1e9),
+        ("1e10", None),
+        ("1,000", None),  # a thousand, or one
+        ("1 2", None),
+        ("1.5.2", None),
+        ("0x10", None),
+        ("1\t2\n3", None),
+        ("", None),
+    ],
+)
+def test_what_is_typed_or_pasted_is_what_is_kept_or_refused(
+    driver: Driver, text: str, value: float | None
+) -> None:
+    before = driver.get("x")[0][0]
+    driver.root.locator("table[data-grid=x] td[data-at='0,0']").focus()
+    driver.press("Enter")
+    field = driver.root.locator("td input")
+    driver.page.keyboard.insert_text(text)
+    if not text:
+        driver.press("Delete")
+    driver.press("Enter")
+    assert field.count() == (value is None)
+    if value is None:
+        assert field.evaluate("field => field.matches(':invalid')")
+        driver.press("Escape")
+    assert driver.get("x")[0][0] == (before if value is None else value)
+
+
+def test_a_product_too_large_to_write_out_is_about_what_is_shown(driver: Driver) -> None:
+    for grid in ("x", "w"):
+        driver.type(grid, (0, 0), "999999999")
+    driver.type("x", (0, 1), "0")
+    assert (
+        "\N{ALMOST EQUAL TO} 1000000000000000000" in driver.point("Home", "PageUp")["formula"][-1]
+    )
+
+
+@pytest.mark.parametrize("base", ["file"], indirect=True)
+@pytest.mark.parametrize(
+    ("address", "stride"),
+    [
+        ("conv-explorer%3Akernel_size%3D2%2Cstride%3D2", 2),
+        ("conv-explorer:stride=2%", 1),
+        ("conv-explorer:stride=", 1),
+    ],
+)
+def test_an_address_as_mail_programs_write_it(opened: Opened, address: str, stride: int) -> None:
+    page = opened.without_maths(f"book/conv.html#{address}")
+    driver = Driver(page, page.locator(".cx-static"))
+    assert driver.get("stride") == stride
+    assert opened.wrong == []
+
+
 def test_focus_on_what_is_not_pointed_at_raises_nothing(driver: Driver) -> None:
     wrong: list[str] = []
     driver.page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -1,6 +1,7 @@
 """The pooling explorer in the built book: windows, winners, ties and shares are the equations'."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -503,3 +504,15 @@ def test_several_on_a_page_with_the_readers_arrays(own_page: Opened) -> None:
     assert set(seen["marks"]["dx"]["hit"]) == {f"{r},{c}" for r in range(19) for c in range(19)}
     assert seen["marks"]["dx"]["hit"]["0,0"] == f"4{TIMES}"
     assert own_page.wrong == []
+
+
+def test_nothing_is_lost_of_large_gradients_either(driver: Driver) -> None:
+    for control, value in (("kernel_size", 3), ("stride", 1)):
+        driver.slide(control, value)
+    driver.choose("pooling", "average")
+    driver.choose("mode", "route")
+    driver.type("dy", (0, 0), "12345")
+    *_, totals, verdict = driver.point("Home", grid="dy")["formula"]
+    before, after = re.findall(r"together: (\d+)", totals)
+    assert before == after
+    assert verdict == "Nothing is lost."

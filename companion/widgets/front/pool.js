@@ -250,7 +250,8 @@ function render(context) {
     // pool-total
     const [before, after] = frame.totals;
     const dropped = frame.pooling === "counted" && frame.padding;
-    const same = Math.abs(before - after) <= 1e-9 * Math.abs(before); // up to rounding, which show() would tell
+    // Up to rounding, which would show in one of them.
+    const same = Math.abs(before - after) <= 1e-9 * Math.abs(before);
     lines.push(`All dy together: ${show(before)}. All dx together: ${show(same ? before : after)}.`);
     formula.replaceChildren(...lines.map((line) => h("p", {}, line)), h("p", {}, h("strong", {}, dropped ? "The difference went to the padding." : "Nothing is lost.")));
     return `${left} ${relation([dy])} ${show(dy)}. ${said}`;

@@ -79,9 +79,10 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
   };
   function follow() {
     let hash = location.hash;
+    // Mail programs encode it; a lone % is none of their doing.
     try {
-      hash = decodeURIComponent(hash); // as mail programs write it
-    } catch {} // a lone %
+      hash = decodeURIComponent(hash);
+    } catch {}
     const [, text] = hash.split(`#${name}:`);
     if (text === undefined) return false;
     const wanted = Object.fromEntries(text.split(",").map((item) => item.split("=")));
