@@ -1,6 +1,7 @@
 """``python -m companion``: train a reader of digits, use it, and check every gradient.
 
-Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be done; 130 interrupted.
+Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be done; 130 interrupted;
+141 nobody reads what is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .conv import Conv2D
 from .datasets import Dataset, load_digits, load_mnist
 from .dense import Dense, Flatten
 from .digits import digits_network, read_picture, train_digits
-from .files import check_place
+from .files import try_place
 from .gradcheck import GradientError, GradientReport, check_gradient, check_layer
 from .inside import confusion_matrix
 from .network import Layer, Sequential
@@ -41,12 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as where it was closed before
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # who reads what is printed, such as head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_to_nobody()
         return PIPE_CLOSED
     except (OSError, ValueError, ImportError) as error:
         print(f"python -m companion: error: {error}", file=sys.stderr)
@@ -54,20 +56,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _print_to_nobody() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, keep it, and say how well it reads images it has not seen."""
     out, checkpoint = Path(arguments.out), arguments.checkpoint
     if arguments.resume and checkpoint is None:
         raise ValueError("--resume needs --checkpoint, the file to go on from")
-    check_place(out)
+    try_place(out)
     goes_on = arguments.resume and Path(checkpoint).exists()
     if out.exists() and not (arguments.force or goes_on):
         or_go_on = ", or go on with --resume" if checkpoint and Path(checkpoint).exists() else ""
         raise FileExistsError(
             f"there is a file {out}: name another with --out, or add --force{or_go_on}"
         )
-    if checkpoint is not None and Path(checkpoint).resolve() == out.resolve():
-        raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
+    if checkpoint is not None:
+        if not Path(checkpoint).is_dir():  # which training refuses by that name
+            try_place(Path(checkpoint))
+        if Path(checkpoint).resolve() == out.resolve():
+            raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
     digits, rng = _digits(arguments), _generator(arguments)
     network, start = digits_network(rng), time.monotonic()
     epochs: list[int] = []
@@ -75,13 +84,16 @@ def train(arguments: argparse.Namespace) -> int:
     def report(history: History) -> None:
         epoch = len(history.train_loss)
         epochs.append(epoch)
-        print(
-            f"epoch {epoch} of {arguments.epochs}: loss {history.train_loss[-1]:.3f}, "
-            f"read correctly {history.train_accuracy[-1]:.1%}, "
-            f"of those set aside {history.validation_accuracy[-1]:.1%}, "
-            f"{time.monotonic() - start:.0f} s",
-            flush=True,
-        )
+        try:
+            print(
+                f"epoch {epoch} of {arguments.epochs}: loss {history.train_loss[-1]:.3f}, "
+                f"read correctly {history.train_accuracy[-1]:.1%}, "
+                f"of those set aside {history.validation_accuracy[-1]:.1%}, "
+                f"{time.monotonic() - start:.0f} s",
+                flush=True,
+            )
+        except BrokenPipeError:  # the network is wanted all the same
+            _print_to_nobody()
 
     try:
         train_digits(
@@ -95,7 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
             progress=sys.stderr.isatty(),
         )
     except KeyboardInterrupt:
-        if goes_on and out.exists() and not epochs:  # what is there may be better
+        if out.exists() and not epochs:  # what is there may be better
             raise
         network.save(out)
         print(f"interrupted: the best network so far is in {out}", file=sys.stderr)
@@ -123,6 +135,8 @@ def predict(arguments: argparse.Namespace) -> int:
     network = _model(arguments)
     for path in arguments.images:
         probabilities = softmax(network.forward(read_picture(path)))[0]
+        if not np.isfinite(probabilities).all():
+            raise ValueError(f"{arguments.model} gives no probabilities: some weight is no number")
         first, second = np.argsort(-probabilities)[:2]
         print(
             f"{path}: {first} ({probabilities[first]:.1%}), else {second} "
@@ -191,7 +205,7 @@ def _digits(arguments: argparse.Namespace) -> Dataset:
         if arguments.download:
             raise ValueError("--download needs --mnist, the folder to fetch MNIST's files into")
         return load_digits()
-    return load_mnist(arguments.mnist, download=arguments.download)
+    return load_mnist(arguments.mnist, download=arguments.download, progress=sys.stderr.isatty())
 
 
 def _generator(arguments: argparse.Namespace) -> np.random.Generator:
@@ -219,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m companion",
         description="Train a reader of handwritten digits, use it, and check every gradient.",
         epilog="Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be "
-        "done; 130 interrupted.",
+        "done; 130 interrupted; 141 nobody reads what is printed.",
     )
     parser.add_argument("--version", action="version", version=f"companion {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

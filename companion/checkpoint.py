@@ -84,7 +84,7 @@ def load_checkpoint(path: Path, training: Training) -> None:
         about = json.loads(str(arrays["about"]))
         made_by, identity, state = about["format"], dict(about["identity"]), dict(about["rng"])
         held_out = arrays["held_out"].astype(np.intp)
-        step_loss = arrays["step_loss"].tolist()
+        step_loss = list(arrays["step_loss"].tolist())
         train, validation = (
             [(loss, accuracy) for loss, accuracy in arrays[part].tolist()]
             for part in ("train", "validation")
@@ -107,8 +107,11 @@ def load_checkpoint(path: Path, training: Training) -> None:
             f"rng must be a {state.get('bit_generator')} for {path}, got {type(generator).__name__}"
         )
     expected, best = training.network.params, _group(arrays, "best")
-    params = checked_params(expected, _group(arrays, "params"), str(path))
-    best = checked_params(expected, best, f"{path}, best epoch") if best else {}
+    try:
+        params = checked_params(expected, _group(arrays, "params"), str(path))
+        best = checked_params(expected, best, f"{path}, best epoch") if best else {}
+    except TypeError as error:  # numbers of another kind
+        raise ValueError(str(error)) from error
     remembered = _group(arrays, "optimizer")
     if isinstance(training.optimizer, Optimizer):
         for name, array in remembered.items():

@@ -193,6 +193,11 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     try:
         with Image.open(as_path("path", path)) as file:
             picture = ImageOps.exif_transpose(file)  # upright, as it was taken
+            picture.load()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OSError(f"{path}: {error}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large: {error}") from error
     if picture.mode.startswith("I"):  # 16 bits, of which conversion would keep the lowest
@@ -212,11 +217,12 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
 
 def _ink(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much darker a picture is than its border, or lighter where the border is dark."""
+    """How much darker a picture is than its border, or lighter where there is more of that."""
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     paper = np.float32(np.median(border))
-    ink: NDArray[np.float32] = np.clip(paper - light if paper > 0.5 else light - paper, 0, 1)
-    return ink
+    darker: NDArray[np.float32] = np.clip(paper - light, 0, 1)
+    lighter: NDArray[np.float32] = np.clip(light - paper, 0, 1)
+    return darker if darker.sum() >= lighter.sum() else lighter
 
 
 def _centred(digit: NDArray[np.float32]) -> NDArray[np.float32]:

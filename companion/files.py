@@ -31,6 +31,19 @@ def check_place(path: Path) -> None:
         raise IsADirectoryError(f"cannot save {path}: it is a folder")
 
 
+def try_place(path: Path) -> None:
+    """Refuse a path at which no file can be, or may be: a long work would be lost for it."""
+    import tempfile
+
+    check_place(path)
+    try:
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except (OSError, RuntimeError) as error:  # the second: links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(getattr(error, "errno", None), f"cannot save {path}: {reason}") from error
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, that takes the place of ``path`` at the end, and only if all went well.
@@ -62,7 +75,12 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def load_arrays(path: Path, content: str) -> dict[str, NDArray[Any]]:
     """Read what :func:`save_arrays` wrote; ``content`` says in an error what was expected."""
+    import zipfile
+
     with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is not a file of {content}: it is no .npz archive")
+        file.seek(0)
         try:
             saved = np.load(file, allow_pickle=False)
             return {name: _member(saved, name) for name in saved.files}

@@ -226,7 +226,10 @@ def fit(
 def _try_out(network: LayerLike, x: FloatArray, y: NDArray[np.integer[Any]]) -> None:
     """Let what does not fit the network say so now, and not when an epoch is done."""
     extremes = [y.argmin(), y.argmax()]
-    evaluate(network, x[extremes], y[extremes])
+    try:
+        evaluate(network, x[extremes], y[extremes])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation does not fit the network: {error}") from error
 
 
 def _epoch(

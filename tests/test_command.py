@@ -191,7 +191,7 @@ def test_evaluate_on_the_digits_of_the_package(few, trained, capsys):
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_mnist_is_fetched_where_that_is_asked_for(trained, monkeypatch, capsys, command):
-    def asked(folder, *, download):
+    def asked(folder, *, download, progress):
         raise ValueError(f"{folder} {download}")
 
     monkeypatch.setattr("companion.__main__.load_mnist", asked)
@@ -608,3 +608,73 @@ def test_what_is_no_path_to_a_picture_is_named():
     pytest.importorskip("PIL")
     with pytest.raises(TypeError, match="path must be a path, got 3"):
         read_picture(3)
+
+
+@pytest.mark.parametrize("option", ["--out", "--checkpoint"])
+def test_where_nothing_can_be_saved_nothing_is_trained(few, here, capsys, option):
+    """Not a digit is read for it."""
+    (here / "loop.npz").symlink_to("loop.npz")
+    said = failure(capsys, "train", "--mnist", str(few), option, "loop.npz", "--force")
+    assert "cannot save loop.npz" in said
+    assert [path.name for path in here.iterdir()] == ["loop.npz"]
+
+
+def test_ctrl_c_before_an_epoch_is_over_leaves_the_network_that_was_there(
+    few, here, monkeypatch, capsys
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    (here / "model.npz").write_bytes(b"mine")
+    monkeypatch.setattr("companion.__main__.train_digits", interrupted)
+    assert main(["train", "--mnist", str(few), "--force"]) == 130
+    assert (here / "model.npz").read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no head")
+def test_a_network_is_saved_though_nobody_reads_what_is_printed(few, here):
+    command = f"{sys.executable} -m companion train --mnist {few} --epochs 3 | head -n 1"
+    done = subprocess.run(  # noqa: S602
+        command, shell=True, capture_output=True, text=True, check=True, timeout=100
+    )
+    assert done.stdout.startswith("epoch 1 of 3")
+    assert done.stderr == ""
+    digits_network().load("model.npz")
+
+
+@pytest.mark.parametrize(
+    ("paper", "ink"), [(100, 0), (120, 0), (126, 0), (128, 255), (150, 255), (90, 240)]
+)
+def test_ink_on_grey_paper_is_what_differs_from_it(tmp_path, paper, ink):
+    image = pytest.importorskip("PIL.Image")
+    shade = np.full((70, 70), paper, np.uint8)
+    shade[20:50, 30:36] = ink
+    shade[5, 5] = 200 if ink < paper else 20  # a speck
+    image.fromarray(shade).save(tmp_path / "one.png")
+    read = read_picture(tmp_path / "one.png")[0, :, :, 0]
+    assert (read > 0.5).sum() == pytest.approx(80, abs=20)  # a stroke, 20 high
+
+
+def test_a_picture_that_ends_early_is_named(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    noise = np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)
+    image.fromarray(noise).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
+    with pytest.raises(OSError, match=r"half\.png: "):
+        read_picture(tmp_path / "half.png")
+
+
+def test_a_network_of_no_numbers_reads_nothing(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    network = digits_network()
+    network.params = {name: p * np.nan for name, p in network.params.items()}
+    network.save("model.npz")
+    image.fromarray(np.tri(28, dtype=np.uint8) * 255).save("tri.png")
+    assert "gives no probabilities" in failure(capsys, "predict", "tri.png")
+
+
+def test_a_model_that_is_no_archive_is_said_to_be_none(here, capsys):
+    (here / "model.npz").write_bytes(b"a text")
+    said = failure(capsys, "evaluate")
+    assert "model.npz is not a file of parameters: it is no .npz archive" in said
+    assert "pickle" not in said

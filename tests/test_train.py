@@ -619,7 +619,10 @@ def test_two_hundred_steps_of_the_digits_network_are_those_of_pytorch(torch, opt
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        ((np.ones((3, 5)), [0, 1, 0]), "x must have 4 features"),
+        (
+            (np.ones((3, 5)), [0, 1, 0]),
+            "validation does not fit the network: x must have 4 features",
+        ),
         ((np.ones((3, 4)), [0, 2, 1]), "labels must be"),
         ((np.ones((3, 4)), [0, -1, 1]), "labels must be"),
     ],
