@@ -6,12 +6,16 @@ python benchmarks/digits_accuracy.py [--seeds N] [--epochs N] [--mnist DIR | --f
 import argparse
 import os
 import statistics
+import sys
 import time
+from pathlib import Path
 
 # Before NumPy is imported: one thread, as in the notebook, unless told otherwise.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package
 
 from companion import (
     digits_network,

@@ -91,7 +91,11 @@ def race_epochs(epochs: dict[str, Iterator[object]], steps: int) -> dict[str, li
 
 
 def peak(call: "Call") -> int:
-    """Most memory that NumPy held during a call, results included, in bytes."""
+    """Most memory that NumPy held during a call, results and what is kept for later included."""
+    from companion import blocks, threads
+
+    threads._pool.cache_clear()  # and with its threads what they kept of earlier calls
+    blocks._SPARE.scratch.clear()
     tracemalloc.start()
     call()
     most = tracemalloc.get_traced_memory()[1]

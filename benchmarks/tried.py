@@ -7,14 +7,18 @@ the package's result first. They take turns, and the fastest of fifteen is shown
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package
 
 from companion import conv2d, conv2d_backward
 from companion.blocks import CACHE, side_by_side, unspread
