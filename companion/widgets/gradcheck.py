@@ -7,6 +7,7 @@ gradcheck-richardson and gradcheck-complex; the slopes are those of
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,17 +52,16 @@ class Method:
     noise: float
 
 
-def _rounded_once(f: Function) -> Function:
-    """``f`` taken in double precision and rounded to that of ``x``.
+def _of_numbers(f: Callable[[Any, Any], Any]) -> Function:
+    """``f(m, x)`` of a Python number, ``m`` being ``math`` or ``cmath``, in the precision of ``x``.
 
-    The explorer shows what rounding leaves of a difference. NumPy's own functions of float32, and
-    its powers, are off by a last digit that depends on the processor.
+    The explorer shows what rounding leaves of a difference, and a last digit of NumPy's own
+    functions and products depends on the processor, and on its version.
     """
 
-    def rounded(x: ArrayLike) -> FloatArray:
+    def rounded(x: ArrayLike) -> Any:
         x = np.asarray(x)
-        y: FloatArray = f(x.astype(np.result_type(x, np.float64))).astype(x.dtype)
-        return y
+        return x.dtype.type(f(cmath, complex(x)) if np.iscomplexobj(x) else f(math, float(x)))
 
     return rounded
 
@@ -70,25 +70,25 @@ FUNCTIONS = {
     "product": Example(
         "e\u02e3 sin 2x at 0.7",
         0.7,
-        _rounded_once(lambda x: np.exp(x) * np.sin(2 * x)),
+        _of_numbers(lambda m, x: m.exp(x) * m.sin(2 * x)),
         lambda n, x: float(((1 + 2j) ** n * np.exp((1 + 2j) * x)).imag),
     ),
     "cube": Example(
         "x\u00b3 at 0.7",
         0.7,
-        _rounded_once(lambda x: x * x * x),
+        _of_numbers(lambda _, x: x * x * x),
         lambda n, x: math.perm(3, n) * x ** max(3 - n, 0),
     ),
     "log": Example(
         "ln x at 100",
         100.0,
-        _rounded_once(np.log),
+        _of_numbers(lambda m, x: m.log(x)),
         lambda n, x: (-1) ** (n - 1) * math.factorial(n - 1) / x**n,
     ),
     "root": Example(
         "\u221ax at 0.01",
         0.01,
-        np.sqrt,
+        _of_numbers(lambda m, x: m.sqrt(x)),
         lambda n, x: math.prod(0.5 - k for k in range(n)) * x ** (0.5 - n),
     ),
     "abs": Example(
@@ -162,14 +162,13 @@ class GradcheckExplorer(Explorer):
 
 def slope_by(method: str, f: Function, x: FloatArray, step: float) -> float | None:
     """The slope of ``f`` at ``x`` that a method finds, or None where it finds none."""
-    with np.errstate(invalid="ignore"):  # the square root of a negative number
-        try:
-            if method == "forward":
-                slope = forward(f, x, step)
-            else:
-                slope = float(numerical_gradient(f, x, step=step, method=method))  # type: ignore[arg-type]
-        except ValueError:  # the nudge is too small to change x
-            return None
+    try:
+        if method == "forward":
+            slope = forward(f, x, step)
+        else:
+            slope = float(numerical_gradient(f, x, step=step, method=method))  # type: ignore[arg-type]
+    except ValueError:  # the nudge is too small to change x, or the root of a negative number
+        return None
     return slope if math.isfinite(slope) else None
 
 
