@@ -15,7 +15,7 @@ from companion import numerical_gradient
 from companion.widgets import explore_gradcheck
 from companion.widgets.gradcheck import rule_of_thumb
 
-STEPS = 10.0 ** np.arange(-13, -0.9, 0.5)
+STEPS = [10.0**exponent for exponent in np.arange(-13, -0.9, 0.5).tolist()]
 METHODS = ("forward", "central", "richardson", "complex")
 POWERS = (1, 2, 4, 2)
 
