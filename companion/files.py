@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
@@ -37,11 +37,12 @@ def try_place(path: Path) -> None:
 
     check_place(path)
     try:
+        with suppress(FileNotFoundError):
+            path.stat()  # refuses links in a circle
         with tempfile.TemporaryFile(dir=path.resolve().parent):
             pass
-    except (OSError, RuntimeError) as error:  # the second: links in a circle
-        reason = getattr(error, "strerror", None) or error
-        raise OSError(getattr(error, "errno", None), f"cannot save {path}: {reason}") from error
+    except OSError as error:
+        raise OSError(error.errno, f"cannot save {path}: {error.strerror}") from error
 
 
 @contextmanager
