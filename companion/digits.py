@@ -194,9 +194,9 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         with Image.open(as_path("path", path)) as file:
             picture = ImageOps.exif_transpose(file)  # upright, as it was taken
             picture.load()
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if str(path) in str(error):
+            raise
         raise OSError(f"{path}: {error}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large: {error}") from error
