@@ -94,6 +94,23 @@ def known_mistakes(target: str) -> list[Mistake]:
     return [entry for entry in CATALOGUE.values() if entry.target == target]
 
 
+def _reordered(target: str, equation: str, backward: Wrong) -> None:
+    """Register the ways to return three gradients in another order than theirs."""
+    for order in itertools.permutations(range(3)):
+        if order == (0, 1, 2):
+            continue
+
+        @mistake(
+            target,
+            "results in another order",
+            equation,
+            "the gradients are returned as dx, dw, db, in this order.",
+        )
+        def _(*arguments: Any, _order: tuple[int, ...] = order, **settings: Any) -> Any:
+            gradients = backward(*arguments, **settings)
+            return tuple(gradients[i] for i in _order)
+
+
 # --- conv2d ---------------------------------------------------------------------------------------
 
 
@@ -447,18 +464,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw, dz.mean(axis=(0, 1, 2))
 
 
-for _order in itertools.permutations(range(3)):
-    if _order != (0, 1, 2):
-
-        @mistake(
-            "conv2d_backward",
-            "results in another order",
-            "conv-dx",
-            "the gradients are returned as dx, dw, db, in this order.",
-        )
-        def _(dz: Any, x: Any, w: Any, _order: Any = _order, **settings: Any) -> Any:
-            gradients = conv2d_backward(dz, x, w, **settings)
-            return tuple(gradients[i] for i in _order)
+_reordered("conv2d_backward", "conv-dx", conv2d_backward)
 
 
 @mistake(
@@ -805,6 +811,9 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
 
 
+_reordered("conv_transpose2d_backward", "transposed-dx", conv_transpose2d_backward)
+
+
 @mistake(
     "conv_transpose2d_backward",
     "sign lost",
@@ -1096,7 +1105,12 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), 0.0)
 
 
-@mistake("max_pool2d_backward", "zero padding wins the maximum", "pool-max-backward", "")
+@mistake(
+    "max_pool2d_backward",
+    "padding ties with the smallest value",
+    "pool-max-backward",
+    "where a window holds nothing larger, the padding took the gradient: pad with minus infinity.",
+)
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), x.min())
 
@@ -1320,18 +1334,7 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     return dx, dw, db / len(x)
 
 
-for _order in itertools.permutations(range(3)):
-    if _order != (0, 1, 2):
-
-        @mistake(
-            "dense_backward",
-            "results in another order",
-            "dense-dx",
-            "the gradients are returned as dx, dw, db, in this order.",
-        )
-        def _(dz: Any, x: Any, w: Any, _order: Any = _order) -> Any:
-            gradients = dense_backward(dz, x, w)
-            return tuple(gradients[i] for i in _order)
+_reordered("dense_backward", "dense-dx", dense_backward)
 
 
 @mistake(

@@ -229,7 +229,8 @@ def _try_out(network: LayerLike, x: FloatArray, y: NDArray[np.integer[Any]]) -> 
     try:
         evaluate(network, x[extremes], y[extremes])
     except (TypeError, ValueError) as error:
-        raise type(error)(f"validation does not fit the network: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"validation does not fit the network: {error}") from error
 
 
 def _epoch(

@@ -212,6 +212,14 @@ DAMAGES = {
         lambda path: rewritten(path, **{"params/0.b": np.zeros(3)}),
         r"parameter 0\.b must have shape \(2,\), got \(3,\)",
     ),
+    "whole numbers for parameters": (
+        lambda path: rewritten(path, **{"params/0.b": np.zeros(2, int)}),
+        r"parameter 0\.b must be floating point, got int64",
+    ),
+    "one loss in place of many": (
+        lambda path: rewritten(path, step_loss=np.array(1.5)),
+        "is not a checkpoint",
+    ),
     "no identity": (
         lambda path: rewritten(path, about=about(path, identity=None)),
         "is not a checkpoint",

@@ -301,7 +301,7 @@ def pooled_back(order, pad):
     [
         ("C", lambda _: -np.inf, []),
         ("F", lambda _: -np.inf, ["first of the ties by columns rewarded"]),
-        ("C", lambda x: x.min(), ["zero padding wins the maximum"]),
+        ("C", lambda x: x.min(), ["padding ties with the smallest value"]),
         ("C", lambda _: 0.0, ["zero padding wins the maximum"]),
     ],
 )

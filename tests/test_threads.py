@@ -147,17 +147,11 @@ def test_a_fault_in_any_part_comes_out_and_the_threads_come_back(products):
 
 def test_a_thread_that_begins_when_the_caller_has_left_changes_nothing(products, monkeypatch):
     """A pool may start a thread for work that another one takes."""
-    late = threading.Event()
-
-    def begin():
-        late.wait(30)
-        threads._one_thread_here()
-
-    with ThreadPoolExecutor(1, initializer=begin) as pool:
-        monkeypatch.setattr(threads, "_pool", lambda: pool)
-        threading.Timer(0.05, late.set).start()
-        assert len(parts(6)) == 3
-        pool.submit(threads._one_thread_here).result()
+    monkeypatch.setattr(threads, "THREADS", 3)
+    assert len(parts(6)) == 3
+    all_are_here = threading.Barrier(3, timeout=30)
+    begun = [threads._pool().submit(all_are_here.wait) for _ in range(3)]
+    assert sorted(each.result() for each in begun) == [0, 1, 2]
     assert products.num_threads == 3
 
 

@@ -2,7 +2,7 @@
 
 const EDITABLE = "To change a number, click it, or press Enter on it.";
 
-/** The number that a text stands for, NaN if it is none: signs and commas as people write them, 1,000 apart. */
+/** The number that a text stands for, as people write it; NaN if it is none, or, like 1,000, could be two. */
 const readNumber = (text) => {
   const plain = text.trim().replace(/^−/, "-").replace(/e−/i, "e-").replace(/,(?!\d{3}$)/, ".");
   return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) && Math.abs(plain) <= 1e9 ? Number(plain) : NaN;
