@@ -270,6 +270,21 @@ def test_typing_can_be_left_in_every_way(driver: Driver) -> None:
     assert field.get_attribute("aria-label") == "x(0, 3)"
 
 
+@pytest.mark.parametrize(("typed", "quoted"), [("1,000", "“1,000”"), ("", "an empty field")])
+def test_what_is_refused_on_the_way_out_is_said(driver: Driver, typed: str, quoted: str) -> None:
+    driver.root.locator("table[data-grid=w] td[data-at='1,0']").focus()
+    driver.press("Enter")
+    before = driver.root.locator("td input").input_value()
+    driver.page.keyboard.insert_text(typed)
+    if not typed:
+        driver.press("Delete")
+    driver.press("Tab")
+    status = driver.root.get_by_role("status")
+    expect(status).to_contain_text(f"w(1, 0) stays {before}: {quoted} is not a number")
+    driver.root.locator("table[data-grid=w] td[data-at='0,0']").hover()
+    expect(status).not_to_contain_text("stays")
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

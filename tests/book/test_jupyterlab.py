@@ -18,7 +18,7 @@ import pytest
 from browsing import ROOT, missing
 from exploring import KINDS, Keyboard, check_frame, shown, still
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from companion.widgets._controls import Choice, Slider, Table
 
@@ -199,3 +199,12 @@ def test_a_notebook_that_was_saved_and_not_run_shows_tables(lab: str, browser: B
             assert numbers == [shown(v) for v in np.ravel(explorer.frame(explorer.settings)[name])]
         output = page.locator(".jp-OutputArea:has(.cx-fallback)").first.inner_text()
         assert "{" not in output  # neither script nor style is shown as text
+
+
+def test_a_restarted_kernel_is_missed(notebook: Page) -> None:
+    said = notebook.locator(".jp-CodeCell").nth(1).get_by_role("alert")
+    expect(said).to_be_empty()
+    notebook.evaluate(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    expect(said).to_contain_text("run this cell again")

@@ -2,6 +2,8 @@
 
 const EDITABLE = "To change a number, click it, or press Enter on it.";
 
+const WANTED = "a number from −1000000000 to 1000000000, such as −1.5 or 2e3";
+
 /** The number that a text stands for, as people write it; NaN if it is none, or, like 1,000, could be two. */
 const readNumber = (text) => {
   const plain = text.trim().replace(/^−/, "-").replace(/e−/i, "e-").replace(/,(?!\d{3}$)/, ".");
@@ -56,7 +58,7 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
     const field = h("input", { type: "text", class: "cx-field", autocomplete: "off", value, "aria-label": called([r, c]), ...OWN_KEYS });
     let open = true;
     field.addEventListener("input", () =>
-      field.setCustomValidity(isNaN(readNumber(field.value)) ? "A number from −1000000000 to 1000000000, such as −1.5 or 2e3" : ""));
+      field.setCustomValidity(isNaN(readNumber(field.value)) ? `Please type ${WANTED}` : ""));
     const close = (keep, again) => {
       if (!open) return;
       const typed = readNumber(field.value);
@@ -66,7 +68,10 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
       field.remove();
       if (again) cell.focus();
       if (keep && good && typed !== value) onEdit([r, c], typed);
-      element.dispatchEvent(new Event("cx-typed", { bubbles: true }));
+      const refused = keep && !good;
+      const text = field.value.trim() ? `“${field.value}”` : "an empty field";
+      const detail = refused && `${called([r, c])} stays ${show(value)}: ${text} is not ${WANTED}.`;
+      element.dispatchEvent(new CustomEvent("cx-typed", { bubbles: true, detail }));
     };
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === "Escape") {

@@ -125,10 +125,11 @@ function explore({ model, el }, { draw, point = () => {} }) {
   const pictures = h("div", { class: "cx-pictures" });
   const legend = h("p", { class: "cx-legend" });
   const status = h("p", { class: "cx-status", role: "status" });
+  const gone = h("p", { class: "cx-gone", role: "alert" });
   const formula = h("div", { class: "cx-formula" });
   el.append(
     h("div", { class: "cx", role: "group", "aria-label": model.get("label") },
-      panel.node, panel.said, pictures, legend, status, formula));
+      gone, panel.node, panel.said, pictures, legend, status, formula));
 
   const view = {
     model, legend, status, formula, shown: {},
@@ -164,7 +165,10 @@ function explore({ model, el }, { draw, point = () => {} }) {
     else point(view);
     if (focused) view.shown[focused.name]?.focus?.(focused.cell);
   };
-  pictures.addEventListener("cx-typed", () => late && redraw());
+  pictures.addEventListener("cx-typed", ({ detail }) => {
+    if (late) redraw();
+    if (detail) say(status, detail);
+  });
   const repoint = () => {
     // A frame that is not drawn yet points when it is.
     if (view.frame === drawn && !drawn.problem) point(view);
@@ -173,6 +177,8 @@ function explore({ model, el }, { draw, point = () => {} }) {
   const heard = model.get("controls").map(({ type, name, view: only }) =>
     [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
   heard.push(["change:frame", redraw]);
+  // A widget's own event, in a notebook: its kernel was lost, as in a restart, or was found again.
+  heard.push(["comm_live_update", () => say(gone, gone.textContent ? "" : "The kernel of these numbers is gone: run this cell again.")]);
   for (const [event, listener] of heard) model.on(event, listener);
   redraw();
   // Going back to a page, a browser fills its inputs as they were left.
