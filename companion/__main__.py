@@ -73,8 +73,7 @@ def train(arguments: argparse.Namespace) -> int:
             f"there is a file {out}: name another with --out, or add --force{or_go_on}"
         )
     if checkpoint is not None:
-        if not Path(checkpoint).is_dir():  # which training refuses by that name
-            try_place(Path(checkpoint))
+        try_place(Path(checkpoint))
         if Path(checkpoint).resolve() == out.resolve():
             raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
     digits, rng = _digits(arguments), _generator(arguments)

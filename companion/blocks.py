@@ -160,14 +160,11 @@ def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -
     return dw
 
 
-def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray, arrays: int = 1) -> None:
-    """Call for a few images of the batch at a time, so that what it works on stays in the cache.
-
-    ``arrays`` is how many it needs that are as large as those images.
-    """
+def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
+    """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
     if not x.size:
         return
-    images = max(1, CACHE * len(x) // (arrays * x.nbytes))
+    images = max(1, CACHE * len(x) // x.nbytes)
 
     def part(these: slice) -> None:
         with lent_scratch() as scratch:

@@ -82,7 +82,18 @@ def load_checkpoint(path: Path, training: Training) -> None:
     arrays = load_arrays(path, "a checkpoint")
     try:
         about = json.loads(str(arrays["about"]))
-        made_by, identity, state = about["format"], dict(about["identity"]), dict(about["rng"])
+        version, identity, state = about["format"], dict(about["identity"]), dict(about["rng"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}") from error
+    if version != FORMAT:
+        raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {version}")
+    for what, ours in training.identity.items():
+        if identity.get(what) != ours:
+            raise ValueError(
+                f"{path} is of another training: its {what} is {identity.get(what)!r}, "
+                f"and here it is {ours!r}"
+            )
+    try:
         held_out = arrays["held_out"].astype(np.intp)
         step_loss = list(arrays["step_loss"].tolist())
         train, validation = (
@@ -93,14 +104,6 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if not np.isin(held_out, np.arange(training.count)).all():
         raise ValueError(f"{path} holds out examples that there are not")
-    if made_by != FORMAT:
-        raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {made_by}")
-    for what, ours in training.identity.items():
-        if identity.get(what) != ours:
-            raise ValueError(
-                f"{path} is of another training: its {what} is {identity.get(what)!r}, "
-                f"and here it is {ours!r}"
-            )
     generator, before = training.rng.bit_generator, training.rng.bit_generator.state
     if state.get("bit_generator") != before["bit_generator"]:
         raise ValueError(

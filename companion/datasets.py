@@ -75,12 +75,16 @@ _CHUNK = 1 << 20  # bytes
 
 
 class Dataset(NamedTuple):
-    """Images, float32 in [0, 1] of shape (N, 28, 28, 1), and integer labels (N,)."""
+    """Images to train on and to test with, and their classes."""
 
     x_train: NDArray[np.float32]
+    """Images in [0, 1], (N, H, W, 1); MNIST's are 28 by 28."""
     y_train: NDArray[np.int64]
+    """Their classes, (N,)."""
     x_test: NDArray[np.float32]
+    """Images that are not trained on, (M, H, W, 1)."""
     y_test: NDArray[np.int64]
+    """Their classes, (M,)."""
 
 
 def load_digits() -> Dataset:

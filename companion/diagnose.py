@@ -23,6 +23,7 @@ from .dense import dense, dense_backward
 from .im2col import col2im, im2col
 from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .relu import relu, relu_backward
+from .shapes import as_bool
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,
@@ -169,7 +170,7 @@ def diagnose(
     name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
     if name not in targets() or (callable(target) and target is not targets()[name].function):
         raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
-    about = targets()[name]
+    about, simple = targets()[name], as_bool("simple", simple)
 
     probes, skipped = _usable(function, about, simple=simple)
     expected = [_answer(about.function, probe) for probe in probes]
@@ -378,16 +379,7 @@ def _conv_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 5, 5, 3), "w": (3, 3, 3, 3)},
         {"x": (2, 5, 5, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
     ]
-    for geometry in geometries:
-        dtype = geometry.pop("dtype", np.float64)
-        x = rng.normal(size=geometry.pop("x")).astype(dtype)
-        w = rng.normal(size=geometry.pop("w")).astype(dtype)
-        b = rng.normal(size=w.shape[3]).astype(dtype)
-        if backward:
-            dz = rng.normal(size=conv2d(x, w, **geometry).shape).astype(dtype)
-            yield Probe({"dz": dz, "x": x, "w": w}, geometry)
-        else:
-            yield Probe({"x": x, "w": w, "b": b}, geometry)
+    yield from _kernel_probes(conv2d, geometries, rng, bias_axis=3, backward=backward)
 
 
 def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
@@ -417,13 +409,25 @@ def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 3, 3, 2), "w": (3, 3, 2, 2), "stride": 2, "padding": 1},
         {"x": (2, 4, 3, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
     ]
+    yield from _kernel_probes(conv_transpose2d, geometries, rng, bias_axis=2, backward=backward)
+
+
+def _kernel_probes(
+    forward: Callable[..., Any],
+    geometries: list[dict[str, Any]],
+    rng: np.random.Generator,
+    *,
+    bias_axis: int,
+    backward: bool,
+) -> Iterator[Probe]:
+    """Random arrays of these shapes; ``bias_axis`` of the kernel is that of the output channels."""
     for geometry in geometries:
         dtype = geometry.pop("dtype", np.float64)
         x = rng.normal(size=geometry.pop("x")).astype(dtype)
         w = rng.normal(size=geometry.pop("w")).astype(dtype)
-        b = rng.normal(size=w.shape[2]).astype(dtype)
+        b = rng.normal(size=w.shape[bias_axis]).astype(dtype)
         if backward:
-            dz = rng.normal(size=conv_transpose2d(x, w, **geometry).shape).astype(dtype)
+            dz = rng.normal(size=forward(x, w, **geometry).shape).astype(dtype)
             yield Probe({"dz": dz, "x": x, "w": w}, geometry)
         else:
             yield Probe({"x": x, "w": w, "b": b}, geometry)

@@ -200,12 +200,19 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         raise OSError(f"{path}: {error}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large: {error}") from error
-    if picture.mode.startswith("I"):  # 16 bits, of which conversion would keep the lowest
-        picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8))
-    on_white = Image.new("RGBA", picture.size, "white")
-    on_white.alpha_composite(picture.convert("RGBA"))
-    ink = _ink(np.asarray(on_white.convert("L"), np.float32) / np.float32(255))
-    if ink.max() < 0.1:
+    if picture.mode.startswith(("I", "F")):  # conversion would cut them off at 255
+        values = np.asarray(picture, np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"{path} has pixels that are no numbers")
+        white = next((top for top in (1, 255, 65535) if values.max() <= top), values.max())
+        picture = Image.fromarray((values * (255 / white)).clip(0, 255).astype(np.uint8))
+    for paper in ("white", "black"):  # shows through what is transparent
+        whole = Image.new("RGBA", picture.size, paper)
+        whole.alpha_composite(picture.convert("RGBA"))
+        ink = _ink(np.asarray(whole.convert("L"), np.float32) / np.float32(255))
+        if ink.max() >= 0.1:
+            break
+    else:
         raise ValueError(f"{path} is blank: nowhere is it darker or lighter than its border")
     if ink.shape != (SIDE, SIDE):
         ink /= ink.max()

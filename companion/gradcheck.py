@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import check_protocol
+from .network import LayerLike, check_protocol
 from .shapes import (
     FloatArray,
     as_array,
@@ -71,7 +71,8 @@ class ArgumentReport:
     kinks: tuple[Index, ...]
 
     def __str__(self) -> str:
-        bends = f"; {_count(len(self.kinks), 'entry')} at a kink" if self.kinks else ""
+        n = len(self.kinks)
+        bends = f"; {n} entr{'y' if n == 1 else 'ies'} at a kink" if n else ""
         if self.ok:
             return f"{self.name}: agrees, relative error at most {self.relative:.1e}{bends}"
         return (
@@ -304,7 +305,7 @@ def check_gradient(
 
 
 def check_layer(
-    layer: Any,
+    layer: LayerLike,
     x: ArrayLike,
     *,
     step: float | None = None,
@@ -487,8 +488,10 @@ def _at(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, nudge: float
     return float(_one_number(f(nudged)))
 
 
-def _one_number(returned: ArrayLike) -> NDArray[Any]:
+def _one_number(returned: ArrayLike, kinds: str = "fiub") -> NDArray[Any]:
     value = np.asarray(returned)
+    if value.dtype.kind not in kinds:
+        raise TypeError(f"f must return one number, got {returned!r}")
     if value.size != 1:
         raise ValueError(f"f must return one number, got an array of shape {value.shape}")
     return value.reshape(())
@@ -509,7 +512,7 @@ def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step
 def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
     nudged = x.astype(np.result_type(x.dtype, np.complex64))
     nudged[index] += 1j * step
-    imaginary = float(_one_number(f(nudged)).imag)
+    imaginary = float(_one_number(f(nudged), "cfiub").imag)
     return imaginary / step  # gradcheck-complex
 
 
@@ -675,7 +678,3 @@ def _extrapolated(slopes: FloatArray) -> FloatArray:
 
 def _largest(array: NDArray[Any]) -> float:
     return float(np.abs(array).max(initial=0.0))
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun[:-1]}ies"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import LayerLike, Sequential, check_protocol
+from .network import LayerLike, Sequential, check_protocol, logits_of
 from .shapes import (
     Axis,
     FloatArray,
@@ -21,9 +21,11 @@ from .shapes import (
     Size,
     Window,
     as_array,
+    as_classes,
     as_float,
     as_gradient,
     as_int,
+    check_classes,
     in_range,
     nan_is_an_answer,
 )
@@ -31,28 +33,27 @@ from .softmax import log_softmax, softmax
 
 
 class Misclassified(NamedTuple):
-    """Misread examples: place in the data, right class, class said, and its probability.
-
-    All of shape (M,).
-    """
+    """The M examples that were misread."""
 
     positions: NDArray[np.intp]
+    """Their places in the data, (M,)."""
     labels: NDArray[np.intp]
+    """Their classes, (M,)."""
     predictions: NDArray[np.intp]
+    """The classes said instead, (M,)."""
     confidences: NDArray[np.float64]
+    """Probabilities given to what was said, (M,)."""
 
 
 class Projection(NamedTuple):
-    """Examples seen from the directions in which they differ most.
-
-    ``points`` (N, D) are the examples less their mean, measured along the orthonormal rows of
-    ``components`` (D, I); ``explained_variance_ratio`` (D,) is each direction's part of the whole
-    variance.
-    """
+    """Examples seen from the D directions in which they differ most."""
 
     points: FloatArray
+    """The examples less their mean, measured along these directions, (N, D)."""
     components: FloatArray
+    """The directions, orthonormal rows, (D, I)."""
     explained_variance_ratio: FloatArray
+    """Each direction's part of the whole variance, (D,)."""
 
 
 def activations(network: LayerLike, x: ArrayLike, *, batch_size: int = 256) -> list[FloatArray]:
@@ -136,15 +137,14 @@ def confusion_matrix(
            [0, 1, 0],
            [0, 0, 1]])
     """
-    right = _classes("labels", labels)
-    said = _classes("predictions", predictions, len(right))
+    right = as_classes("labels", labels)
+    said = as_classes("predictions", predictions, len(right))
     if num_classes is None and not len(right):
         raise ValueError("num_classes must be given where there are no examples, got None")
-    K = as_int(
-        "num_classes", 1 + max(right.max(), said.max()) if num_classes is None else num_classes
-    )
-    _check_range("labels", right, K)
-    _check_range("predictions", said, K)
+    if num_classes is None:
+        num_classes = 1 + max(int(right.max()), int(said.max()), 0)
+    K = as_int("num_classes", num_classes)
+    right, said = check_classes("labels", right, K), check_classes("predictions", said, K)
     counts: NDArray[np.int64] = np.bincount(K * right + said, minlength=K * K).reshape(K, K)
     return counts.astype(np.int64, copy=False)
 
@@ -196,10 +196,10 @@ def most_confident_mistakes(
     """
     network = _copy(network)
     x, size = _examples(x), as_int("batch_size", batch_size)
-    labels = _classes("y", y, len(x))
+    labels = as_classes("y", y, len(x))
     most = None if count is None else as_int("count", count)
-    logits = np.concatenate([_logits(network, x[batch]) for batch in _batches(len(x), size)])
-    _check_range("y", labels, logits.shape[1])
+    logits = np.concatenate([logits_of(network, x[batch]) for batch in _batches(len(x), size)])
+    labels = check_classes("y", labels, logits.shape[1])
     said = logits.argmax(axis=1)
     # In float32 the surest would all round to a probability of one.
     confidences = softmax(logits.astype(np.float64)).max(axis=1)
@@ -258,7 +258,7 @@ def saliency(
     chosen = _as_target(target, len(x))
     gradients = []
     for batch in _batches(len(x), size):
-        z = _logits(network, x[batch])
+        z = logits_of(network, x[batch])
         dz = np.zeros_like(z)
         dz[np.arange(len(z)), _of(z, chosen, batch)] = 1
         dx = network.backward(dz)  # network-backward
@@ -329,7 +329,7 @@ def occlusion(
     cover, size = x.dtype.type(in_range("fill", fill)), as_int("batch_size", batch_size)
     chosen = _as_target(target, len(x))
 
-    logits = np.concatenate([_logits(network, x[batch]) for batch in _batches(len(x), size)])
+    logits = np.concatenate([logits_of(network, x[batch]) for batch in _batches(len(x), size)])
     chosen = _of(logits, chosen, slice(None))
     whole = log_softmax(logits)[np.arange(len(x)), chosen]  # (N,)
 
@@ -341,7 +341,7 @@ def occlusion(
         i, j = np.divmod(place, Wo)
         covered = rows[i][:, :, np.newaxis] & columns[j][:, np.newaxis, :]  # (B, H, W)
         images = np.where(covered[..., np.newaxis], cover, x[n])  # (B, H, W, C)
-        log_a = log_softmax(_logits(network, images))
+        log_a = log_softmax(logits_of(network, images))
         falls.append(whole[n] - log_a[np.arange(len(n)), chosen[n]])
     return np.concatenate(falls).reshape(N, Ho, Wo)
 
@@ -418,15 +418,6 @@ def _batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def _logits(network: LayerLike, x: FloatArray) -> FloatArray:
-    z = as_float("the network's output", network.forward(x), "N K")
-    if len(z) != len(x) or z.shape[1] == 0:
-        raise ValueError(
-            f"the network's output must have shape ({len(x)}, K), K >= 1, got shape {z.shape}"
-        )
-    return z
-
-
 def _covered(axis: Axis) -> NDArray[np.bool_]:
     """Whether output ``i``'s window lies over position ``h``, (out, size)."""
     start = axis.stride * np.arange(axis.out)[:, np.newaxis] - axis.low
@@ -434,41 +425,17 @@ def _covered(axis: Axis) -> NDArray[np.bool_]:
     return (start <= h) & (h < start + axis.kernel)
 
 
-def _as_target(target: ArrayLike | None, n: int) -> NDArray[np.intp] | None:
+def _as_target(target: ArrayLike | None, n: int) -> NDArray[np.integer[Any]] | None:
     if target is None:
         return None
     if np.ndim(as_array("target", target)) == 0:
         return np.full(n, as_int("target", target, minimum=0))
-    return _classes("target", target, n)
+    return as_classes("target", target, n)
 
 
-def _of(z: FloatArray, target: NDArray[np.intp] | None, batch: slice) -> NDArray[np.intp]:
+def _of(z: FloatArray, target: NDArray[np.integer[Any]] | None, batch: slice) -> NDArray[np.intp]:
     """The targets of a batch with logits ``z``."""
     if target is None:
         largest: NDArray[np.intp] = z.argmax(axis=1)
         return largest
-    _check_range("target", target, z.shape[1])
-    return target[batch]
-
-
-def _classes(name: str, value: ArrayLike, length: int | None = None) -> NDArray[np.intp]:
-    """``value`` as integers (N,)."""
-    given: NDArray[Any] = as_array(name, value)
-    if given.ndim != 1 or length not in (None, len(given)):
-        expected = "(N,)" if length is None else f"({length},)"
-        raise ValueError(
-            f"{name} must have shape {expected}, one class for each example, "
-            f"got shape {given.shape}"
-        )
-    if given.dtype.kind not in "iu" and len(given):  # an empty list is float64
-        raise TypeError(f"{name} must be integers, got dtype {given.dtype}")
-    return given.astype(np.intp)
-
-
-def _check_range(name: str, classes: NDArray[np.intp], K: int) -> None:
-    outside = (classes < 0) | (classes >= K)
-    if outside.any():
-        place = int(np.argmax(outside))
-        raise ValueError(
-            f"{name} must be classes from 0 to {K - 1}, got {classes[place]} at position {place}"
-        )
+    return check_classes("target", target, z.shape[1])[batch]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,14 +72,16 @@ class Mistake:
 CATALOGUE: dict[tuple[str, str], Mistake] = {}
 
 
-def mistake(target: str, name: str, equation: str, reason: str) -> Callable[[Function], Function]:
+def mistake(
+    target: str, name: str, equation: str, reason: str = ""
+) -> Callable[[Function], Function]:
     """Register a way to make a mistake; a second way under the same name joins the first."""
 
     def register(way: Function) -> Function:
-        known = CATALOGUE.get((target, name))
-        ways: tuple[Wrong, ...] = (*known.ways, way) if known else (way,)
-        reason_ = known.reason if known else reason
-        CATALOGUE[target, name] = Mistake(target, name, reason_, equation, ways)
+        first = CATALOGUE.get((target, name), Mistake(target, name, reason, equation, ()))
+        if not first.reason:
+            raise ValueError(f"the first way of {name!r} must say the reason")
+        CATALOGUE[target, name] = replace(first, ways=(*first.ways, way))
         return way
 
     return register
@@ -263,7 +265,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return window.crop(dx), dw, db
 
 
-@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx", "")
+@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
@@ -285,7 +287,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return _at_stride_one(dz, x, w, settings), dw, db
 
 
-@mistake("conv2d_backward", "stride ignored going back", "conv-dx", "")
+@mistake("conv2d_backward", "stride ignored going back", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
     small = _at_stride_one(dz, x, w, settings)
@@ -324,7 +326,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx[:, :rows, :columns], dw, db
 
 
-@mistake("conv2d_backward", "remainder lost", "conv-dx-correlation", "")
+@mistake("conv2d_backward", "remainder lost", "conv-dx-correlation")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
@@ -399,7 +401,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return conv2d_backward(dz, x, np.broadcast_to(w[..., :1], w.shape), **settings)[0], dw, db
 
 
-@mistake("conv2d_backward", "one kernel used for all k in dx", "conv-dx", "")
+@mistake("conv2d_backward", "one kernel used for all k in dx", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:  # k left over from a loop
     _, dw, db = conv2d_backward(dz, x, w, **settings)
     return conv2d_backward(dz, x, np.broadcast_to(w[..., -1:], w.shape), **settings)[0], dw, db
@@ -416,19 +418,19 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / len(x), db / len(x)
 
 
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx / len(x), dw / len(x), db / len(x)
 
 
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx, dw / len(x), db
 
 
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw", "")
+@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx, dw, db / len(x)
@@ -446,19 +448,19 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / positions, db / positions
 
 
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx, dw / (dz.shape[1] * dz.shape[2]), db
 
 
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
     return dx, dw, db / (dz.shape[1] * dz.shape[2])
 
 
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw", "")
+@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv2d_backward(dz, x, w, **settings)
     return dx, dw, dz.mean(axis=(0, 1, 2))
@@ -478,13 +480,13 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, *conv2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
 
 
-@mistake("conv2d_backward", "batch not summed", "conv-dw", "")
+@mistake("conv2d_backward", "batch not summed", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv2d_backward(dz, x, w, **settings)
     return dx, dw, dz.sum(axis=(1, 2))  # (N, K)
 
 
-@mistake("conv2d_backward", "batch not summed", "conv-dw", "")
+@mistake("conv2d_backward", "batch not summed", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, _, db = conv2d_backward(dz, x, w, **settings)
     return dx, conv2d_backward(dz[-1:], x[-1:], w, **settings)[1], db
@@ -526,7 +528,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return window.crop(z) + (0 if b is None else b)
 
 
-@mistake("conv_transpose2d", "overlaps assigned instead of added", "transposed-forward", "")
+@mistake("conv_transpose2d", "overlaps assigned instead of added", "transposed-forward")
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     window, z = _unstamped(x, w, settings)
     for h, q in np.ndindex(x.shape[1:3]):  # the last stamp stays
@@ -643,7 +645,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return _window_back(x, w, settings).pad(z) + (0 if b is None else b)
 
 
-@mistake("conv_transpose2d", "padding added instead of cut off", "transposed-size", "")
+@mistake("conv_transpose2d", "padding added instead of cut off", "transposed-size")
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv_transpose2d(x, w, b, **_uncut(settings))
 
@@ -772,7 +774,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / len(x), db / len(x)
 
 
-@mistake("conv_transpose2d_backward", "1/N applied in the layer", "transposed-dw", "")
+@mistake("conv_transpose2d_backward", "1/N applied in the layer", "transposed-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return tuple(g / len(x) for g in conv_transpose2d_backward(dz, x, w, **settings))
 
@@ -788,7 +790,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / (x.shape[1] * x.shape[2]), db / (dz.shape[1] * dz.shape[2])
 
 
-@mistake("conv_transpose2d_backward", "gradient averaged over positions", "transposed-dw", "")
+@mistake("conv_transpose2d_backward", "gradient averaged over positions", "transposed-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
     return dx, dw / (x.shape[1] * x.shape[2]), db
@@ -805,7 +807,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, *conv_transpose2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
 
 
-@mistake("conv_transpose2d_backward", "batch not summed", "transposed-dw", "")
+@mistake("conv_transpose2d_backward", "batch not summed", "transposed-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
     return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
@@ -862,7 +864,7 @@ def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
     return window.crop(padded)
 
 
-@mistake("col2im", "overlaps assigned instead of added", "im2col-back", "")
+@mistake("col2im", "overlaps assigned instead of added", "im2col-back")
 def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
     window, patches, padded = _scattering(cols, input_shape, kernel_size, settings)
     for i, j in np.ndindex(window.out_size):
@@ -1133,7 +1135,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return window.crop(dx)
 
 
-@mistake("max_pool2d_backward", "overlaps assigned instead of added", "pool-max-backward", "")
+@mistake("max_pool2d_backward", "overlaps assigned instead of added", "pool-max-backward")
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     window = _pool_window(x, kernel_size, settings)
     padded = window.pad(x, -np.inf)
@@ -1189,7 +1191,7 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _tiles(x, kernel_size, settings).mean(axis=3).mean(axis=4)
 
 
-@mistake("avg_pool2d", "axes of the average wrong", "pool-avg", "")
+@mistake("avg_pool2d", "axes of the average wrong", "pool-avg")
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _tiles(x, kernel_size, settings).mean(axis=2).mean(axis=4)
 
@@ -1316,19 +1318,19 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     return dx, dw / len(x), db / len(x)
 
 
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, db = dense_backward(dz, x, w)
     return dx / len(x), dw / len(x), db / len(x)
 
 
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, db = dense_backward(dz, x, w)
     return dx, dw / len(x), db
 
 
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw", "")
+@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, db = dense_backward(dz, x, w)
     return dx, dw, db / len(x)
@@ -1348,7 +1350,7 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     return dx, dw, dz
 
 
-@mistake("dense_backward", "batch not summed", "dense-db", "")
+@mistake("dense_backward", "batch not summed", "dense-db")
 def _(dz: Any, x: Any, w: Any) -> Any:
     return dz @ w.T, *dense_backward(dz[-1:], x[-1:], w)[1:]
 
@@ -1536,7 +1538,7 @@ def _(z: Any, labels: Any) -> Any:
     return -np.log(softmax(z)[np.arange(len(z)), labels]).mean()
 
 
-@mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log", "")
+@mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
 def _(z: Any, labels: Any) -> Any:
     return -np.log(softmax(z)[np.arange(len(z)), labels] + 1e-12).mean()
 

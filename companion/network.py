@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, Self, cast
+from typing import Any, NoReturn, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,10 +22,10 @@ from .shapes import FloatArray, as_array, as_float, as_generator, as_int, as_siz
 class LayerLike(Protocol):
     """What is asked of a layer, whether or not it is a :class:`Layer`."""
 
-    params: Any  # a dictionary of arrays
+    params: dict[str, FloatArray]
 
     @property
-    def grads(self) -> Any:
+    def grads(self) -> Mapping[str, FloatArray]:
         """A gradient for each of ``params``, after :meth:`backward`."""
 
     def forward(self, x: Any, /) -> Any:
@@ -230,6 +230,11 @@ class Sequential(Layer):
         batch_size : int
             Examples in one forward pass. Default 256.
 
+        Returns
+        -------
+        ndarray of int, (N,)
+            A class for each example.
+
         Raises
         ------
         TypeError, ValueError
@@ -239,15 +244,17 @@ class Sequential(Layer):
         if x.ndim < 1:
             raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
         starts = range(0, max(len(x), 1), size)
-        logits = [
-            as_float("the last layer's output", self.forward(x[i : i + size]), "N K")
-            for i in starts
-        ]
+        logits = [logits_of(self, x[i : i + size]) for i in starts]
         classes: NDArray[np.intp] = np.concatenate(logits).argmax(axis=1)
         return classes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            The file, by its whole name.
 
         Raises
         ------
@@ -258,6 +265,16 @@ class Sequential(Layer):
 
     def load(self, path: str | os.PathLike[str]) -> Self:
         """Read the parameters that :meth:`save` wrote; nothing changes unless all of them fit.
+
+        Parameters
+        ----------
+        path : path
+            The file that was written.
+
+        Returns
+        -------
+        Sequential
+            The network itself.
 
         Raises
         ------
@@ -305,6 +322,11 @@ class _JoinedParams(dict[str, FloatArray]):
         if name not in self:
             self[name] = default
         return self[name]
+
+    def _kept(self, *_: Any) -> NoReturn:
+        raise TypeError("a network's parameters can be set, and not taken away")
+
+    __delitem__ = pop = popitem = clear = _kept
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
@@ -355,6 +377,16 @@ def fill_grads(layer: LayerLike, dz: ArrayLike) -> None:
         if "backward" in own:
             break
     layer.backward(dz)
+
+
+def logits_of(network: LayerLike, x: FloatArray) -> FloatArray:
+    """What a network makes of examples, if it is a row of logits (N, K) for each."""
+    z = as_float("the network's output", network.forward(x), "N K")
+    if len(z) != len(x) or z.shape[1] == 0:
+        raise ValueError(
+            f"the network's output must have shape ({len(x)}, K), K >= 1, got shape {z.shape}"
+        )
+    return z
 
 
 def check_protocol(name: str, layer: Any) -> None:

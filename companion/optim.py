@@ -142,8 +142,11 @@ class SGD(Optimizer):
 
     Raises
     ------
-    ValueError
-        If a setting is out of its range.
+    TypeError, ValueError
+        If a setting is not a number in its range. In ``step``: if parameters and gradients do not
+        fit each other, or what is remembered.
+    RuntimeError
+        In ``step``: if the network has no gradients yet.
 
     Notes
     -----
@@ -218,8 +221,11 @@ class Adam(Optimizer):
 
     Raises
     ------
-    ValueError
-        If a setting is out of its range.
+    TypeError, ValueError
+        If a setting is not a number in its range. In ``step``: if parameters and gradients do not
+        fit each other, or what is remembered.
+    RuntimeError
+        In ``step``: if the network has no gradients yet.
 
     Notes
     -----

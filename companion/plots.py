@@ -22,8 +22,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from .inside import Misclassified, Projection
 from .network import LayerLike
-from .shapes import FloatArray, as_array, as_bool, as_float, as_int, as_sizes, in_range
+from .shapes import (
+    FloatArray,
+    as_array,
+    as_bool,
+    as_classes,
+    as_float,
+    as_int,
+    as_sizes,
+    in_range,
+)
 from .train import History
+from .transposed import ConvTranspose2D
 
 try:
     import matplotlib.pyplot as plt
@@ -550,14 +560,7 @@ def projection(
     places = as_float("points", points.points if isinstance(points, Projection) else points)
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ValueError(f"points must have shape (N, 2), N >= 1, got shape {places.shape}")
-    classes = as_array("labels", labels)
-    if classes.shape != (len(places),):
-        raise ValueError(
-            f"labels must have shape ({len(places)},), one for each point, "
-            f"got shape {classes.shape}"
-        )
-    if classes.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, got dtype {classes.dtype}")
+    classes = as_classes("labels", labels, len(places))
 
     ax = _axes(ax, 0.9 * WIDTH)
     hues, background = plt.get_cmap("tab10"), ax.get_facecolor()
@@ -936,7 +939,8 @@ def _kernels(weights: ArrayLike | LayerLike, input_shape: Any) -> FloatArray:
     if hasattr(given, "params"):
         if "w" not in given.params:
             raise ValueError(f'weights must be a layer with the parameter "w", got {given!r}')
-        given = given.params["w"]
+        w = given.params["w"]
+        given = w.swapaxes(2, 3) if isinstance(given, ConvTranspose2D) else w  # (.., in, out)
     w = _filled("weights", as_float("weights", given))
     if w.ndim == 4 and input_shape is None:
         return w

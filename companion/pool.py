@@ -484,7 +484,7 @@ class MaxPool2D(_Pooling):
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
         y = self._recall()
-        dy, _ = one_dtype(as_gradient("dy", dz, y.shape, "max_pool2d's output for this x"), y)
+        dy, _ = one_dtype(as_gradient("dz", dz, y.shape, "the layer's output"), y)
         return _max_backward(dy, self._places, self._window)
 
 
@@ -536,9 +536,11 @@ class AvgPool2D(_Pooling):
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
+        x, window = _door(self._recall(), self.kernel_size, **self._settings())
+        dz = as_gradient("dz", dz, (len(x), *window.out_size, x.shape[3]), "the layer's output")
         return avg_pool2d_backward(
             dz,
-            self._recall(),
+            x,
             self.kernel_size,
             count_include_pad=self.count_include_pad,
             **self._settings(),

@@ -374,7 +374,7 @@ def as_int(name: str, value: Any, *, minimum: int = 1) -> int:
     except TypeError:
         number = None
     if number is None:
-        raise TypeError(f"{name} must be made of integers, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {value!r}")
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
     return number
@@ -461,6 +461,33 @@ def as_gradient(name: str, value: ArrayLike, shape: tuple[int, ...], of: str) ->
     return array
 
 
+def as_classes(name: str, value: ArrayLike, length: int | None = None) -> NDArray[np.integer[Any]]:
+    """``value`` as integers (N,), one class for each example."""
+    classes = as_array(name, value)
+    if classes.ndim != 1 or length not in (None, len(classes)):
+        expected = "(N,)" if length is None else f"({length},)"
+        raise ValueError(
+            f"{name} must have shape {expected}, one class for each example, "
+            f"got shape {classes.shape}"
+        )
+    if not len(classes):  # an empty list is float64
+        return np.empty(0, np.intp)
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {classes.dtype}")
+    return classes
+
+
+def check_classes(name: str, classes: NDArray[np.integer[Any]], K: int) -> NDArray[np.intp]:
+    """The classes as indices, if each is one of the K."""
+    outside = (classes < 0) | (classes >= K)
+    if outside.any():
+        place = int(np.argmax(outside))
+        raise ValueError(
+            f"{name} must be classes from 0 to {K - 1}, got {classes[place]} at position {place}"
+        )
+    return classes.astype(np.intp)
+
+
 # Let inf - inf be NaN and what is too large be inf, as the equations say: no warning.
 quiet = functools.partial(np.errstate, invalid="ignore", over="ignore", under="ignore")
 
@@ -487,7 +514,7 @@ def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> No
 def where_true(
     mask: NDArray[np.bool_], values: FloatArray, out: FloatArray | None = None
 ) -> FloatArray:
-    """``values`` where the mask is true and 0 elsewhere: ``np.where``, ten times as fast.
+    """``values`` where the mask is true, else 0: ``np.where``, and several times as fast for many.
 
     The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
     """

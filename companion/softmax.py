@@ -15,8 +15,10 @@ from .blocks import Scratch, in_blocks
 from .shapes import (
     FloatArray,
     as_array,
+    as_classes,
     as_float,
     as_gradient,
+    check_classes,
     nan_is_an_answer,
     one_dtype,
     where_true,
@@ -37,7 +39,7 @@ def softmax(z: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray, (..., K)
-        Positive rows that sum to one. NaN where a row holds +inf or NaN, or only -inf.
+        Rows of numbers >= 0 that sum to one. NaN where a row holds +inf or NaN, or only -inf.
 
     Raises
     ------
@@ -307,10 +309,8 @@ def _checked(labels: ArrayLike, z: FloatArray) -> NDArray[Any]:
     """The labels, as classes (N,) or as distributions (N, K)."""
     N, K = _last_axis("z", z).shape
     given = as_array("labels", labels)
-    if given.shape == (N,) and (given.dtype.kind in "iu" or N == 0):
-        return _classes(given, K)
-    if given.ndim == 1 and given.dtype.kind not in "iu":
-        raise TypeError(f"labels of shape (N,) must be integers, got dtype {given.dtype}")
+    if given.shape == (N,):
+        return check_classes("labels", as_classes("labels", given), K)
     if given.shape != (N, K):
         raise ValueError(
             f"labels must have shape ({N},) or ({N}, {K}) for logits of shape ({N}, {K}), "
@@ -325,13 +325,3 @@ def _checked(labels: ArrayLike, z: FloatArray) -> NDArray[Any]:
             f"got {y[row].tolist()} in row {row}"
         )
     return y.astype(z.dtype, copy=False)
-
-
-def _classes(labels: NDArray[Any], K: int) -> NDArray[np.intp]:
-    outside = (labels < 0) | (labels >= K)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise ValueError(
-            f"labels must be classes from 0 to {K - 1}, got {int(labels[row])} at position {row}"
-        )
-    return labels.astype(np.intp)

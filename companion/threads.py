@@ -62,8 +62,10 @@ def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[R
     with _PRODUCTS.on_one_thread() as theirs:
         size = -(-N // max(1, min(THREADS or theirs, nbytes // WORTH)))
         first, *rest = (slice(n, min(n + size, N)) for n in range(0, N, size))
-        others = [_handed_over(run, part) for part in rest]
+        others: list[Future[Result]] = []
         try:
+            for part in rest:
+                others.append(_handed_over(run, part))  # noqa: PERF401  kept one by one
             return [run(first), *(other.result() for other in others)]
         finally:  # nobody works on the caller's arrays any longer, whatever went wrong
             for other in others:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
-from .files import as_path
-from .network import LayerLike, check_protocol, fill_grads
+from .files import as_path, check_place
+from .network import LayerLike, check_protocol, fill_grads, logits_of
 from .optim import SGD
 from .progress import progress_bar
-from .shapes import FloatArray, as_array, as_bool, as_float, as_generator, as_int, in_range
+from .shapes import FloatArray, as_bool, as_classes, as_float, as_generator, as_int, in_range
 from .softmax import cross_entropy, cross_entropy_with_gradient
 
 if TYPE_CHECKING:
@@ -34,24 +34,27 @@ class HasStep(Protocol):
 
 
 class Evaluation(NamedTuple):
-    """Mean cross-entropy in nats, and part of the examples whose largest logit is the label's."""
+    """How well a network does on a set of examples."""
 
     loss: float
+    """Mean cross-entropy, in nats."""
     accuracy: float
+    """Part of the examples whose largest logit is that of their class."""
 
 
 class History(NamedTuple):
-    """What happened during :func:`fit`.
-
-    ``step_loss`` has an entry for each batch, before its step; the others have one for each epoch
-    and are empty where there was no validation set.
-    """
+    """What happened during :func:`fit`."""
 
     step_loss: NDArray[np.float64]
+    """Loss of each batch, before its step."""
     train_loss: NDArray[np.float64]
+    """Mean loss of each epoch, taken while the network changed."""
     train_accuracy: NDArray[np.float64]
+    """Part of each epoch's examples that was read correctly, taken while the network changed."""
     validation_loss: NDArray[np.float64]
+    """Loss of the validation set after each epoch; empty without one."""
     validation_accuracy: NDArray[np.float64]
+    """Part of the validation set that was read correctly after each epoch; empty without one."""
 
     @property
     def best_epoch(self) -> int | None:
@@ -139,6 +142,8 @@ def fit(
         damaged or of another training.
     FileExistsError
         If there is a checkpoint and ``resume`` is False.
+    OSError
+        If the checkpoint's folder is missing, or it cannot be written or read.
     FloatingPointError
         If the loss is no longer a finite number.
 
@@ -305,7 +310,7 @@ def evaluate(
     loss = right = 0.0
     for start in range(0, len(examples), size):
         batch = slice(start, start + size)
-        logits = network.forward(examples[batch])
+        logits = logits_of(network, examples[batch])
         loss += cross_entropy(logits, classes[batch]) * len(logits)
         right += float((logits.argmax(axis=1) == classes[batch]).sum())
     return Evaluation(loss / len(examples), right / len(examples))
@@ -313,7 +318,7 @@ def evaluate(
 
 def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Evaluation:
     network = training.network
-    logits = network.forward(x)
+    logits = logits_of(network, x)
     loss, dz = cross_entropy_with_gradient(logits, y)
     if not np.isfinite(loss):  # before the network has learned from it
         raise FloatingPointError(
@@ -371,10 +376,7 @@ def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
     file = as_path("checkpoint", path)
     if not hasattr(optimizer, "state"):
         raise TypeError(f"optimizer must have a state for a checkpoint to hold, got {optimizer!r}")
-    if file.is_dir():
-        raise IsADirectoryError(f"checkpoint {file} is a folder")
-    if not file.parent.is_dir():
-        raise FileNotFoundError(f"checkpoint {file}: there is no folder {file.parent}")
+    check_place(file)
     if file.exists() and not resume:
         raise FileExistsError(
             f"there is a checkpoint {file}: go on from it with resume=True (--resume), "
@@ -416,14 +418,7 @@ def _set_aside(share: float, n: int, rng: np.random.Generator) -> NDArray[np.int
 def _door(
     x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y")
 ) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
-    examples, classes = as_float(names[0], x), as_array(names[1], y)
+    examples = as_float(names[0], x)
     if examples.ndim < 2:
         raise ValueError(f"{names[0]} must have the axes (N, ...), got shape {examples.shape}")
-    if classes.shape != (len(examples),):
-        raise ValueError(
-            f"{names[1]} must have shape ({len(examples)},), one class for each example of "
-            f"{names[0]}, got shape {classes.shape}"
-        )
-    if classes.dtype.kind not in "iu":
-        raise TypeError(f"{names[1]} must be integers, got dtype {classes.dtype}")
-    return examples, classes
+    return examples, as_classes(names[1], y, len(examples))

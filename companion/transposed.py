@@ -176,7 +176,7 @@ def conv_transpose2d_backward(
 def _backward(
     dz: FloatArray, x: FloatArray, w: FloatArray, window: Window
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    (N, H, W, K), C = x.shape, dz.shape[3]
+    (N, H, W, K), (_, Ho, Wo, C) = x.shape, dz.shape
     inputs = x.reshape(N * H * W, K)
     padded = window.pad(dz)
     dx, dw = np.zeros_like(inputs), np.empty_like(w)
@@ -184,7 +184,7 @@ def _backward(
         felt = padded[tap].reshape(N * H * W, C)  # gradient where (u, v) of each stamp lies
         dx += felt @ w[u, v]  # transposed-dx: (N*H*W, C) @ (C, K) -> (N*H*W, K)
         dw[u, v] = felt.T @ inputs  # transposed-dw: (C, N*H*W) @ (N*H*W, K) -> (C, K)
-    return dx.reshape(x.shape), dw, column_sums(dz.reshape(-1, C))  # transposed-db
+    return dx.reshape(x.shape), dw, column_sums(dz.reshape(N * Ho * Wo, C))  # transposed-db
 
 
 class ConvTranspose2D(Layer):

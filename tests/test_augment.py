@@ -46,7 +46,7 @@ def test_same_generator_same_shifts_same_precision_and_the_batch_stays(dtype):
 def test_bad_input():
     with pytest.raises(ValueError, match="pixels must be at least 0, got -1"):
         random_shift(-1)
-    with pytest.raises(TypeError, match=r"pixels must be made of integers, got 1\.5"):
+    with pytest.raises(TypeError, match=r"pixels must be an integer, got 1\.5"):
         random_shift(1.5)
     with pytest.raises(ValueError, match=r"batch must have the axes \(N, H, W, C\)"):
         random_shift(1)(np.ones((2, 3)), np.random.default_rng(0))

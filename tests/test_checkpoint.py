@@ -158,6 +158,10 @@ OTHERS = {
     "optimizer": (lambda: {"optimizer": Adam()}, "its optimizer is 'SGD', and here it is 'Adam'"),
     "examples": (lambda: {"x_y": problem(seed=3)}, "its examples is '"),
     "labels": (lambda: {"x_y": (problem()[0], problem(seed=3)[1])}, "its examples is '"),
+    "fewer examples": (
+        lambda: {"x_y": tuple(part[:4] for part in problem())},
+        "is of another training: its examples is '",
+    ),
     "validation": (lambda: {"validation": 0.25}, "its validation is None, and here it is 0.25"),
     "network": (
         lambda: {"net": Sequential([Flatten(), Dense(30, 3)])},
@@ -206,6 +210,10 @@ DAMAGES = {
     "no JSON": (lambda path: rewritten(path, about=np.array("{")), "is not a checkpoint"),
     "a later format": (
         lambda path: rewritten(path, about=about(path, format=2)),
+        "must be a checkpoint of format 1, got 2",
+    ),
+    "a later format without our arrays": (
+        lambda path: rewritten(path, about=about(path, format=2), held_out=None, train=None),
         "must be a checkpoint of format 1, got 2",
     ),
     "a parameter of another shape": (

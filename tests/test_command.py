@@ -129,7 +129,8 @@ def test_train_refuses_before_it_trains(few, here, capsys):
     assert "--seed must be at least 0, got -1" in failure(capsys, "train", "--seed", "-1")
     assert "--download needs --mnist" in failure(capsys, "train", "--download")
     assert "cannot save ..: it is a folder" in failure(capsys, "train", "--out", "..", "--force")
-    assert "checkpoint .. is a folder" in failure(capsys, "train", "--checkpoint", "..", "--resume")
+    line = failure(capsys, "train", "--checkpoint", "..", "--resume")
+    assert "cannot save ..: it is a folder" in line
     line = failure(capsys, "train", "--checkpoint", "./a.npz", "--out", "a.npz")
     assert "--checkpoint and --out must be two files" in line
     (here / "run.npz").write_bytes(b"mine")
@@ -267,6 +268,17 @@ def test_ink_on_a_transparent_ground_is_seen(tmp_path):
     np.testing.assert_allclose(read_picture(tmp_path / "x.png")[0, :, :, 0], x, atol=0.01)
 
 
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_white_ink_on_a_transparent_ground_is_seen(tmp_path, hidden):
+    image = pytest.importorskip("PIL.Image")
+    x = load_digits().x_test[0, :, :, 0]
+    drawn = np.full((28, 28, 4), 255, np.uint8)
+    drawn[x == 0, :3] = hidden  # colour of what nobody sees
+    drawn[:, :, 3] = np.rint(255 * x)
+    image.fromarray(drawn, "RGBA").save(tmp_path / "x.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "x.png")[0, :, :, 0], x, atol=0.01)
+
+
 @pytest.mark.parametrize("light", [True, False])
 def test_a_large_picture_is_fitted_and_centred_as_mnist_was(tmp_path, light):
     ink = np.zeros((300, 200))
@@ -293,6 +305,27 @@ def test_a_picture_of_sixteen_bits_is_read_as_one_of_eight(tmp_path):
     shades = np.rint(65535 * (1 - x)).astype(np.uint16)
     image.fromarray(shades).save(tmp_path / "x.png")
     np.testing.assert_allclose(read_picture(tmp_path / "x.png")[0, :, :, 0], x, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+@pytest.mark.parametrize("white", [1, 255, 65535, 1e6])
+def test_a_picture_of_wide_numbers_is_read_by_its_scale(tmp_path, kind, white):
+    image = pytest.importorskip("PIL.Image")
+    x = load_digits().x_test[0, :, :, 0]
+    if white == 1 and kind is np.int32:
+        x = (x > 0.5).astype(x.dtype)
+    image.fromarray((white * (1 - x)).round(6).astype(kind)).save(tmp_path / "x.tiff")
+    np.testing.assert_allclose(read_picture(tmp_path / "x.tiff")[0, :, :, 0], x, atol=0.01)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_picture_of_what_is_no_number_is_refused(tmp_path, odd):
+    image = pytest.importorskip("PIL.Image")
+    values = np.ones((28, 28), np.float32)
+    values[3, 4] = odd
+    image.fromarray(values).save(tmp_path / "x.tiff")
+    with pytest.raises(ValueError, match=r"x\.tiff has pixels that are no numbers"):
+        read_picture(tmp_path / "x.tiff")
 
 
 def test_a_photograph_is_read_upright(tmp_path):

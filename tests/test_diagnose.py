@@ -337,6 +337,11 @@ def test_bad_calls_are_refused(arguments, error, message):
         diagnose(*arguments)
 
 
+def test_simple_is_yes_or_no():
+    with pytest.raises(TypeError, match="simple must be True or False, got 1"):
+        diagnose(abs, "relu", simple=1)
+
+
 def test_a_function_that_takes_no_pairs_is_diagnosed_on_the_rest():
     def mine(dz, x, w, stride=1, padding=0):
         if not (isinstance(stride, int) and isinstance(padding, int)):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from doors import EVERY, results
 
+from companion import conv_transpose2d, conv_transpose2d_backward
+
 pytestmark = pytest.mark.filterwarnings("error")  # nothing here may warn
 every = pytest.mark.parametrize("name", EVERY)
 
@@ -151,6 +153,14 @@ def test_an_empty_batch_passes(name):
             np.testing.assert_array_equal(got, np.zeros(full.shape))
         else:
             assert got.shape == (0, *full.shape[1:])
+
+
+def test_no_channels_pass():
+    x, w, dz = np.ones((2, 3, 4, 3)), np.ones((2, 2, 0, 3)), np.ones((2, 4, 5, 0))
+    assert conv_transpose2d(x, w).shape == dz.shape
+    dx, dw, db = conv_transpose2d_backward(dz, x, w)
+    np.testing.assert_array_equal(dx, np.zeros(x.shape))
+    assert (dw.shape, db.shape) == (w.shape, (0,))
 
 
 @every

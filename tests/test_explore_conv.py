@@ -139,7 +139,7 @@ BAD = [
     ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1"),
     ({"kernel_size": 6}, ValueError, "kernel_size must be at most 5"),
     ({"stride": 4}, ValueError, "stride must be at most 3"),
-    ({"stride": 1.5}, TypeError, "stride must be made of integers"),
+    ({"stride": 1.5}, TypeError, "stride must be an integer"),
     ({"padding": -1}, ValueError, "padding must be at least 0"),
     ({"padding": 3}, ValueError, "padding must be at most 2"),
     ({"dilation": 3}, ValueError, "dilation must be at most 2"),

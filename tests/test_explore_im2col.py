@@ -228,11 +228,11 @@ BAD = [
     ({"kh": 0}, ValueError, "kh must be at least 1"),
     ({"kh": 4}, ValueError, "kh must be at most 3"),
     ({"kw": 4}, ValueError, "kw must be at most 3"),
-    ({"kw": 2.0}, TypeError, "kw must be made of integers"),
+    ({"kw": 2.0}, TypeError, "kw must be an integer"),
     ({"stride": 0}, ValueError, "stride must be at least 1"),
     ({"stride": 4}, ValueError, "stride must be at most 3"),
     ({"padding": -1}, ValueError, "padding must be at least 0"),
-    ({"padding": "same"}, TypeError, "padding must be made of integers"),
+    ({"padding": "same"}, TypeError, "padding must be an integer"),
     ({"dilation": 3}, ValueError, "dilation must be at most 2"),
     ({"mode": "row"}, ValueError, 'mode must be "patch" or "tap" or "counts" or "col2im"'),
 ]

@@ -271,6 +271,13 @@ def test_own_images_are_rounded_and_shrunk():
     )
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images_of_ones_own_begin_with_the_first(count):
+    explorer = still(IMAGES[:count], np.arange(count))
+    assert explorer.settings["digit"] == 0
+    assert still().settings["digit"] == 3
+
+
 def test_later_changes_to_the_readers_images_do_not_matter():
     images = IMAGES.copy()
     explorer = still(images, [1, 2, 3], digit=0)
@@ -306,12 +313,12 @@ BAD = [
     ({"images": [[["a"]]], "labels": [1]}, TypeError, "images must hold"),
     ({"images": IMAGES, "labels": [1, 2]}, ValueError, "labels must have shape (3,)"),
     ({"images": IMAGES, "labels": [1.0, 2, 3]}, TypeError, "labels must be integers"),
-    ({"images": IMAGES, "labels": [1, 2, 10]}, ValueError, "labels must be from 0 to 9, got 10"),
-    ({"images": IMAGES, "labels": [1, -2, 3]}, ValueError, "labels must be from 0 to 9, got -2"),
+    ({"images": IMAGES, "labels": [1, 2, 10]}, ValueError, "classes from 0 to 9, got 10"),
+    ({"images": IMAGES, "labels": [1, -2, 3]}, ValueError, "classes from 0 to 9, got -2"),
     ({"images": IMAGES, "labels": [1, 2, 3], "digit": 3}, ValueError, "digit must be at most 2"),
     ({"digit": 10}, ValueError, "digit must be at most 9"),
     ({"digit": -1}, ValueError, "digit must be at least 0"),
-    ({"digit": 1.5}, TypeError, "digit must be made of integers"),
+    ({"digit": 1.5}, TypeError, "digit must be an integer"),
     ({"snapshot": 7}, ValueError, "snapshot must be at most 6"),
     ({"layer": "x4"}, ValueError, 'layer must be "x0" or "w0" or'),
     ({"gradient": "scores"}, ValueError, 'gradient must be "loss" or "score"'),

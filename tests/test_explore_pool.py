@@ -219,7 +219,7 @@ BAD = [
     ({"kernel_size": (2, 3)}, TypeError, "kernel_size"),
     ({"stride": 0}, ValueError, "stride must be at least 1"),
     ({"stride": 4}, ValueError, "stride must be at most 3"),
-    ({"stride": 1.5}, TypeError, "stride must be made of integers"),
+    ({"stride": 1.5}, TypeError, "stride must be an integer"),
     ({"padding": -1}, ValueError, "padding must be at least 0"),
     ({"padding": 2}, ValueError, "padding must be at most 1"),
     ({"kernel_size": 1, "padding": 1}, ValueError, "padding must be at most half the window"),

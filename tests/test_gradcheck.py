@@ -1,6 +1,7 @@
 """The checks of gradients: they accept what is right, and find what is wrong and where."""
 
 import inspect
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -655,6 +656,20 @@ def test_forward_must_return_numbers(returned, error, message):
         check_gradient(lambda _: returned, lambda dz, _: dz, [1.0])
     with pytest.raises(error, match=message):
         check_adjoint(lambda _: returned, lambda y: y, [1.0])
+
+
+@pytest.mark.parametrize("method", ["central", "richardson", "complex"])
+@pytest.mark.parametrize("returned", [None, "3.0", {}])
+def test_the_function_must_return_a_number(method, returned):
+    says = f"f must return one number, got {re.escape(repr(returned))}"
+    with pytest.raises(TypeError, match=says):
+        numerical_gradient(lambda _: returned, [1.0], method=method)
+
+
+def test_only_the_complex_step_takes_a_complex_number():
+    assert numerical_gradient(lambda x: x[0] * x[0], [3.0], method="complex") == 6
+    with pytest.raises(TypeError, match=r"f must return one number, got \(3\+1j\)"):
+        numerical_gradient(lambda _: 3 + 1j, [1.0])
 
 
 # --- check_adjoint --------------------------------------------------------------------------------

@@ -191,6 +191,11 @@ def test_confusion_matrix_counts():
     )
 
 
+def test_classes_of_one_byte_are_counted_too():
+    labels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(confusion_matrix(labels, labels), np.eye(256))
+
+
 def test_confusion_matrix_has_a_row_for_classes_that_do_not_occur():
     matrix = confusion_matrix([1], [0], num_classes=4)
     assert matrix.shape == (4, 4)
@@ -206,8 +211,14 @@ def test_confusion_matrix_has_a_row_for_classes_that_do_not_occur():
         ({"labels": [0.0, 1.0]}, TypeError, "labels must be integers, got dtype float64"),
         ({"labels": [True, False]}, TypeError, "labels must be integers, got dtype bool"),
         ({"labels": [0, -1]}, ValueError, "labels must be classes from 0 to 1, got -1 at posi.* 1"),
+        ({"labels": [-1, -1], "predictions": [-1, -1]}, ValueError, "labels must be .*, got -1 at"),
+        (
+            {"labels": np.array([0, 2**64 - 1], np.uint64), "num_classes": 3},
+            ValueError,
+            "labels must be classes from 0 to 2, got 18446744073709551615 at position 1",
+        ),
         ({"num_classes": 1}, ValueError, "predictions must be classes from 0 to 0, got 1 at pos"),
-        ({"num_classes": 2.0}, TypeError, "num_classes must be made of integers"),
+        ({"num_classes": 2.0}, TypeError, "num_classes must be an integer"),
         ({"labels": [], "predictions": []}, ValueError, "num_classes must be given where there"),
     ],
 )
@@ -257,7 +268,7 @@ def test_a_network_without_mistakes():
         ({"y": [0.0, 1.0]}, TypeError, "y must be integers, got dtype float64"),
         ({"y": [0, 2]}, ValueError, "y must be classes from 0 to 1, got 2 at position 1"),
         ({"count": 0}, ValueError, "count must be at least 1, got 0"),
-        ({"count": 1.5}, TypeError, "count must be made of integers, got 1.5"),
+        ({"count": 1.5}, TypeError, "count must be an integer, got 1.5"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"x": np.ones((2, 2, 1))}, ValueError, r"output must have the axes \(N, K\)"),
     ],
@@ -309,11 +320,11 @@ class Short(Count):
     [
         ({"target": 3}, ValueError, "target must be classes from 0 to 2, got 3"),
         ({"target": -1}, ValueError, "target must be at least 0, got -1"),
-        ({"target": 1.0}, TypeError, "target must be made of integers, got 1.0"),
+        ({"target": 1.0}, TypeError, "target must be an integer, got 1.0"),
         ({"target": [0, 1]}, ValueError, r"target must have shape \(4,\).*got shape \(2,\)"),
         ({"target": [0, 1, 2, 3]}, ValueError, "target must be .* 2, got 3 at position 3"),
         ({"target": [0.0] * 4}, TypeError, "target must be integers, got dtype float64"),
-        ({"batch_size": 2.0}, TypeError, "batch_size must be made of integers"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be an integer"),
         ({"network": ReLU()}, ValueError, r"network's output must have the axes \(N, K\)"),
     ],
 )

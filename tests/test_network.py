@@ -4,6 +4,7 @@ import copy
 import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from companion import (
     conv,
     cross_entropy,
     cross_entropy_backward,
+    evaluate,
+    fit,
     he_normal,
     numerical_gradient,
 )
@@ -316,8 +319,32 @@ def test_predict_in_batches_is_predict_at_once():
 
 
 def test_predict_wants_logits():
-    with pytest.raises(ValueError, match=r"the last layer's output must have the axes \(N, K\)"):
+    with pytest.raises(ValueError, match=r"the network's output must have the axes \(N, K\)"):
         Sequential([ReLU()]).predict(images())
+
+
+class LosesAnExample(Dense):
+    def forward(self, x):
+        return super().forward(x)[1:]
+
+
+def test_logits_are_a_row_for_each_example():
+    network, x, y = Sequential([LosesAnExample(3, 2)]), np.eye(3), np.array([0, 1, 1])
+    says = r"the network's output must have shape \(3, K\), K >= 1, got shape \(2, 2\)"
+    for ask in (network.predict, partial(evaluate, network, y=y), partial(fit, network, y=y)):
+        with pytest.raises(ValueError, match=says):
+            ask(x=x)
+
+
+def test_a_networks_parameters_cannot_be_taken_away():
+    network = Sequential([Dense(3, 2)])
+    params = network.params
+    for take in (params.clear, params.popitem, partial(params.pop, "0.b")):
+        with pytest.raises(TypeError, match="can be set, and not taken away"):
+            take()
+    with pytest.raises(TypeError, match="taken away"):
+        del params["0.b"]
+    assert list(params) == list(network.params) == ["0.w", "0.b"]
 
 
 def test_initial_weights_keep_the_size_of_what_passes():

@@ -7,6 +7,7 @@ import pytest
 
 from companion import (
     Conv2D,
+    ConvTranspose2D,
     Dense,
     Flatten,
     History,
@@ -267,6 +268,13 @@ def test_filters_of_a_layer():
     assert_pictures(per_channel, [dense.params["w"][1::2, k].reshape(3, 2) for k in range(3)])
 
 
+def test_filters_of_a_transposed_convolution_are_read_by_input_and_output():
+    layer = ConvTranspose2D(2, 3, (2, 4))  # w (kh, kw, C, K), from K to C
+    ax = plots.filters(layer)
+    assert (len(ax.get_yticks()), len(ax.get_xticks())) == (2, 3)
+    assert_pictures(ax, [layer.params["w"][:, :, c, k] for k in range(2) for c in range(3)])
+
+
 def test_the_colour_bar_is_that_of_the_weights():
     ax = plots.filters(W, limit=3)
     _, bar = ax.figure.axes
@@ -515,7 +523,7 @@ REFUSED = [
     (plots.mistakes, (X, FOUND.positions), {}, TypeError, "found must be the Misclassified of"),
     (plots.mistakes, (X[:5], FOUND), {}, ValueError, "x must be the images .* 5, got 5 images"),
     (plots.mistakes, (X, FOUND), {"names": "ab"}, ValueError, "names must name at least 3 cl.* 2"),
-    (plots.mistakes, (X, FOUND), {"columns": 1.5}, TypeError, "columns must be made of integers"),
+    (plots.mistakes, (X, FOUND), {"columns": 1.5}, TypeError, "columns must be an integer"),
     (plots.saliency, (X, X), {}, ValueError, r"image must have the axes \(H, W, C\), got shape"),
     (plots.saliency, (X[0], X[0, :4]), {}, ValueError, r"gradient must have the shape \(5, 6, 1\)"),
     (plots.saliency, (X[0], X[0]), {"limit": -1}, ValueError, "limit must be above 0"),

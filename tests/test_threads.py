@@ -175,6 +175,27 @@ def test_a_fault_comes_out_when_nobody_is_at_work_any_more(products):
     assert done == seen
 
 
+def test_an_interruption_while_parts_are_handed_over_waits_for_those_at_work(monkeypatch, products):
+    hand_over, begun, handed, done = threads._handed_over, threading.Event(), [], []
+
+    def interrupted(run, part):
+        if handed:
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+        handed.append(part)
+        return hand_over(run, part)
+
+    def part(these):
+        begun.set()
+        time.sleep(0.05)
+        done.append(these.start)
+
+    monkeypatch.setattr(threads, "_handed_over", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_parts(part, 6, 1 << 40)
+    assert done == [2]
+
+
 @pytest.mark.parametrize("used_before", [True, False])
 def test_layers_still_work_where_python_is_about_to_end(used_before):
     code = f"""

@@ -648,7 +648,7 @@ def test_examples_without_an_axis_of_their_own_are_refused_by_name():
 
 
 def test_a_checkpoint_at_a_folder_is_refused(tmp_path):
-    says = re.escape(f"checkpoint {tmp_path} is a folder")
+    says = re.escape(f"cannot save {tmp_path}: it is a folder")
     with pytest.raises(IsADirectoryError, match=says):
         fit(Dense(1, 2), np.ones((4, 1)), np.zeros(4, int), checkpoint=tmp_path, progress=False)
 

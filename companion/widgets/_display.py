@@ -5,9 +5,10 @@ An explorer is two files. ``<kind>.py``, the module of its chapter, holds a subc
 package. ``front/<kind>.js`` draws frames with the library in ``front``: its ``render`` is one and
 the same in a live notebook and in a static page; only the model behind it differs.
 
-In a live notebook every frame comes from the kernel (``live.py``). A static page carries the
-frames of the settings it can list (:meth:`Explorer.parts`); for values that the reader types, the
-script's own ``compute`` fills in, and tests hold it to the package (``front/static.js``).
+In a live notebook every frame comes from the kernel (``live.py``, ``front/live.js``). A static page
+carries the frames of the settings it can list (:meth:`Explorer.parts`); for values that the reader
+types, the script's own ``compute`` fills in, and tests hold it to the package
+(``front/static.js``).
 """
 
 from __future__ import annotations
@@ -133,6 +134,12 @@ class Explorer(ABC):
 
     def __repr__(self) -> str:
         return self.describe(self.settings)
+
+
+def with_cell_in(size: Sequence[int], settings: Settings) -> Settings:
+    """The settings with the cell moved into a table of this size."""
+    cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
+    return {**settings, "cell": cell}
 
 
 def present(explorer: ExplorerType) -> ExplorerType | LiveExplorer:

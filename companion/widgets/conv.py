@@ -15,7 +15,7 @@ from companion.conv import conv2d, conv2d_backward
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -147,9 +147,7 @@ class ConvExplorer(Explorer):
         target = {"forward": "z", "weight": "dw"}.get(settings["mode"], "dx")
         if target not in frame:
             return settings
-        size = np.shape(frame[target])
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.shape(frame[target]), settings)
 
 
 def explore_conv(

@@ -15,7 +15,7 @@ from companion.dense import dense, dense_backward
 from companion.shapes import FloatArray
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -125,9 +125,7 @@ class DenseExplorer(Explorer):
         """The settings with the cell on the table that is pointed at."""
         if "problem" in frame:
             return settings
-        size = np.atleast_2d(frame[settings["mode"]]).shape
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.atleast_2d(frame[settings["mode"]]).shape, settings)
 
 
 def explore_dense(

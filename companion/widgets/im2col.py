@@ -15,7 +15,7 @@ from companion.im2col import col2im, im2col
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -131,9 +131,7 @@ class Im2colExplorer(Explorer):
         target = {"counts": "counts", "col2im": "dx"}.get(settings["mode"], "patches")
         if target not in frame:
             return settings
-        size = np.shape(frame[target])
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.shape(frame[target]), settings)
 
 
 def explore_im2col(

@@ -9,7 +9,7 @@ import anywidget
 import traitlets as t
 
 from ._controls import Control, Settings, for_page
-from ._display import Explorer, Frame, script, style
+from ._display import Explorer, Frame, read_front, script, style
 
 
 class LiveExplorer(anywidget.AnyWidget):
@@ -99,7 +99,7 @@ class _Fixed(t.TraitType[Any, Any]):
         return value
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)  # the reader's own arrays make classes of their own
 def _widget_class(
     kind: type[Explorer], controls: tuple[Control, ...], fixed: tuple[tuple[str, Any], ...]
 ) -> type[LiveExplorer]:
@@ -108,8 +108,9 @@ def _widget_class(
     traits |= {name: _Fixed(value) for name, value in fixed}
     synced = {name: trait.tag(sync=True) for name, trait in traits.items()}
     name = kind.__name__.replace("Explorer", "Widget")
-    front = {"_esm": script(kind) + "export default { render };\n", "_css": style(kind.uses)}
-    return type(name, (LiveExplorer,), {"__doc__": kind.__doc__, **front, **synced})
+    front = {"_esm": script(kind) + read_front("live.js"), "_css": style(kind.uses)}
+    about = {"__module__": __name__, "__doc__": kind.__doc__}
+    return type(name, (LiveExplorer,), {**about, **front, **synced})
 
 
 def live(explorer: Explorer) -> LiveExplorer:

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from companion.datasets import load_digits
-from companion.shapes import FloatArray, as_array, as_float
+from companion.shapes import FloatArray, as_classes, as_float, check_classes
 from companion.softmax import cross_entropy, cross_entropy_backward, softmax
 
 from ._controls import Cell, Choice, Control, Settings, Slider, plain
-from ._display import Explorer, Frame, Part, present
+from ._display import Explorer, Frame, Part, present, with_cell_in
 from .make_network_run import EIGHTHS, KEPT, RUN, network_of, rounded, shrink
 
 if TYPE_CHECKING:
@@ -119,16 +119,14 @@ class NetworkExplorer(Explorer):
         """The settings with the cell on the table that is pointed at."""
         if settings["layer"] == "x5":
             return settings
-        size = np.shape(frame[settings["layer"]])
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.shape(frame[settings["layer"]]), settings)
 
 
 def explore_network(
     images: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     *,
-    digit: int = 3,
+    digit: int | None = None,
     snapshot: int = 0,
     layer: str = "x0",
     gradient: str = "loss",
@@ -148,8 +146,8 @@ def explore_network(
         shrunk by average pooling. Default: the first held-out image of each digit.
     labels : array_like of int, (n,), optional
         Their classes, 0 to 9. Together with ``images``.
-    digit : int
-        Number of the image, to begin with. Default 3: a 3.
+    digit : int, optional
+        Number of the image, to begin with. Default: the first of ``images``, or a 3.
     snapshot : int, 0 to 6
         Which weights, to begin with: those before step 0, 3, 7, 15, 31, 127 or 1023 of the
         training. Default 0: untrained.
@@ -196,7 +194,7 @@ def explore_network(
         "images": _pack(rounded(pixels)),
         "labels": "".join(map(str, classes)),
         "run": _pack(changes),
-        "digit": digit,
+        "digit": (3 if images is None else 0) if digit is None else digit,
         "snapshot": snapshot,
         "layer": layer,
         "gradient": gradient,
@@ -214,7 +212,7 @@ def _door(images: ArrayLike | None, labels: ArrayLike | None) -> tuple[FloatArra
         raise ValueError(f"{missing} must be given where {given} are")
     if images is None or labels is None:
         return _examples(), list(range(CLASSES))
-    x, y = as_float("images", images, "n H W"), as_array("labels", labels)
+    x = as_float("images", images, "n H W")
     if x.shape[1:] not in ((SIDE, SIDE), (2 * SIDE, 2 * SIDE)):
         raise ValueError(f"images must have shape (n, 14, 14) or (n, 28, 28), got {x.shape}")
     if not 0 < len(x) <= MOST:
@@ -222,12 +220,7 @@ def _door(images: ArrayLike | None, labels: ArrayLike | None) -> tuple[FloatArra
     wrong = x[~((x >= 0) & (x <= 1))]
     if wrong.size:
         raise ValueError(f"images must hold numbers from 0 to 1, got {wrong[0]}")
-    if y.shape != (len(x),):
-        raise ValueError(f"labels must have shape ({len(x)},), one for each image, got {y.shape}")
-    if y.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, got dtype {y.dtype}")
-    if y.min() < 0 or y.max() >= CLASSES:
-        raise ValueError(f"labels must be from 0 to 9, got {y.min() if y.min() < 0 else y.max()}")
+    y = check_classes("labels", as_classes("labels", labels, len(x)), CLASSES)
     x = x[..., np.newaxis]
     return shrink(x) if x.shape[1] > SIDE else rounded(x) / EIGHTHS, y.tolist()
 

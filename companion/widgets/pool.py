@@ -23,7 +23,7 @@ from companion.reference import pool_members, pool_winner
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -167,9 +167,7 @@ class PoolExplorer(Explorer):
         target = "dx" if settings["mode"] == "backward" else "y"
         if target not in frame:
             return settings
-        size = np.shape(frame[target])
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.shape(frame[target]), settings)
 
 
 def explore_pool(

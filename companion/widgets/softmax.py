@@ -16,7 +16,7 @@ from companion.shapes import FloatArray
 from companion.softmax import cross_entropy, cross_entropy_backward, softmax, softmax_backward
 
 from ._controls import Cell, Choice, Control, Row, Settings, Slider, plain
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -100,9 +100,7 @@ class SoftmaxExplorer(Explorer):
     def settle(self, settings: Settings, frame: Frame) -> Settings:
         """The settings with the cell on the table that is pointed at."""
         columns = {"jacobian": len(frame["a"]), "overflow": 3}.get(settings["mode"], 1)
-        size = (len(frame["a"]), columns)
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in((len(frame["a"]), columns), settings)
 
 
 def explore_softmax(

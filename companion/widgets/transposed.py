@@ -17,7 +17,7 @@ from companion.shapes import FloatArray, Window
 from companion.transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, present, tabulate
+from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
 from .conv import stuff
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ class TransposedExplorer(Explorer):
         target = {"scatter": "x", "backward": "x", "weight": "w"}.get(settings["mode"], "z")
         if target not in frame:
             return settings
-        size = np.shape(frame[target])
-        cell = [min(at, n - 1) for at, n in zip(settings["cell"], size, strict=True)]
-        return {**settings, "cell": cell}
+        return with_cell_in(np.shape(frame[target]), settings)
 
 
 def explore_transposed(

@@ -2,7 +2,7 @@
 
 const EDITABLE = "To change a number, click it, or press Enter on it.";
 
-const WANTED = "a number from −1000000000 to 1000000000, such as −1.5 or 2e3";
+const WANTED = "a number up to ±10⁹, like −1.5 or 2e3";
 
 /** The number that a text stands for, as people write it; NaN if it is none, or, like 1,000, could be two. */
 const readNumber = (text) => {
@@ -34,7 +34,7 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
       if (active && inside([i + fromRow, j + fromColumn])) {
         const attributes = { role: "gridcell", tabindex: "-1", ...OWN_KEYS };
         if (onPoint) attributes["aria-selected"] = "false";
-        for (const [key, value] of Object.entries(attributes)) cell.setAttribute(key, value);
+        for (const key in attributes) cell.setAttribute(key, attributes[key]);
       }
       return cell;
     });
@@ -56,25 +56,21 @@ function grid(name, caption, values, { origin = 0, size, onPoint, onEdit, rows, 
     const [r, c] = whole(cell);
     const value = values[r - fromRow][c - fromColumn];
     const field = h("input", { type: "text", class: "cx-field", autocomplete: "off", value, "aria-label": called([r, c]), ...OWN_KEYS });
-    let open = true;
     field.addEventListener("input", () =>
-      field.setCustomValidity(isNaN(readNumber(field.value)) ? `Please type ${WANTED}` : ""));
+      field.setCustomValidity(isNaN(readNumber(field.value)) ? WANTED : ""));
     const close = (keep, again) => {
-      if (!open) return;
+      if (!field.isConnected) return;
       const typed = readNumber(field.value);
-      const good = !isNaN(typed);
-      if (keep && !good && again) return void field.reportValidity();
-      open = false;
+      const bad = keep && isNaN(typed);
+      if (bad && again) return void field.reportValidity();
       field.remove();
       if (again) cell.focus();
-      if (keep && good && typed !== value) onEdit([r, c], typed);
-      const refused = keep && !good;
-      const text = field.value.trim() ? `“${field.value}”` : "an empty field";
-      const detail = refused && `${called([r, c])} stays ${show(value)}: ${text} is not ${WANTED}.`;
+      if (keep && !bad && typed !== value) onEdit([r, c], typed);
+      const detail = bad && `${called([r, c])} stays ${show(value)}: “${field.value}” is not ${WANTED}.`;
       element.dispatchEvent(new CustomEvent("cx-typed", { bubbles: true, detail }));
     };
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === "Escape") {
+      if (/^(Enter|Escape)$/.test(event.key)) {
         event.preventDefault();
         close(event.key === "Enter", true);
       }

@@ -5,7 +5,7 @@
 /** An element with attributes and children. */
 function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
   node.append(...children);
   return node;
 }
@@ -125,11 +125,10 @@ function explore({ model, el }, { draw, point = () => {} }) {
   const pictures = h("div", { class: "cx-pictures" });
   const legend = h("p", { class: "cx-legend" });
   const status = h("p", { class: "cx-status", role: "status" });
-  const gone = h("p", { class: "cx-gone", role: "alert" });
   const formula = h("div", { class: "cx-formula" });
   el.append(
     h("div", { class: "cx", role: "group", "aria-label": model.get("label") },
-      gone, panel.node, panel.said, pictures, legend, status, formula));
+      panel.node, panel.said, pictures, legend, status, formula));
 
   const view = {
     model, legend, status, formula, shown: {},
@@ -177,8 +176,6 @@ function explore({ model, el }, { draw, point = () => {} }) {
   const heard = model.get("controls").map(({ type, name, view: only }) =>
     [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
   heard.push(["change:frame", redraw]);
-  // A widget's own event, in a notebook: its kernel was lost, as in a restart, or was found again.
-  heard.push(["comm_live_update", () => say(gone, gone.textContent ? "" : "The kernel of these numbers is gone: run this cell again.")]);
   for (const [event, listener] of heard) model.on(event, listener);
   redraw();
   // Going back to a page, a browser fills its inputs as they were left.
