@@ -55,7 +55,12 @@ class ArgumentReport:
     analytic, numerical : float
         Its two values.
     absolute, relative : float
-        Their difference, and the same divided by the argument's largest gradient.
+        Their difference, and the same divided by ``largest``.
+    largest : float
+        The argument's largest gradient.
+    rounding : float
+        How far off a gradient may be, in any entry, and pass for one that the differences miss
+        because the function's results are rounded.
     kinks : tuple of indices
         Entries where the function bends within a step: there, any value between the one-sided
         slopes was accepted, as the smallest steps see them.
@@ -68,13 +73,17 @@ class ArgumentReport:
     numerical: float
     absolute: float
     relative: float
+    largest: float
+    rounding: float
     kinks: tuple[Index, ...]
 
     def __str__(self) -> str:
         n = len(self.kinks)
         bends = f"; {n} entr{'y' if n == 1 else 'ies'} at a kink" if n else ""
         if self.ok:
-            return f"{self.name}: agrees, relative error at most {self.relative:.1e}{bends}"
+            hides = self.rounding > 0.01 * self.largest
+            hidden = f"; rounding hides mistakes up to {self.rounding:.1e}" if hides else ""
+            return f"{self.name}: agrees, relative error at most {self.relative:.1e}{bends}{hidden}"
         return (
             f"{self.name}: WRONG, most at {self.index}: gradient {self.analytic:.6g}, "
             f"finite differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}"
@@ -295,7 +304,7 @@ def check_gradient(
             sides = _Sides(loss, x, chosen, steps)
             reports.append(_compare(name, chosen, picked, sides, rtol, noise))
         else:
-            reports.append(ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, ()))
+            reports.append(ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()))
     if not reports:
         raise ValueError("backward must return at least one gradient to check, got none")
     report = GradientReport(tuple(reports))
@@ -580,9 +589,11 @@ def _compare(
     numerical = slopes[0].mean(axis=0)
     seen = 8 * _largest(numerical - slopes[1].mean(axis=0))  # what rounding really did
 
+    rounding = min(noise, max(seen, noise / 64))
+
     def bounds() -> tuple[float, float]:
         scale = max(_largest(analytic), _largest(numerical))
-        return scale, rtol * scale + min(noise, max(seen, noise / 64))
+        return scale, rtol * scale + rounding
 
     scale, allowed = bounds()
     jumps = slopes[:, 1] - slopes[:, 0]
@@ -609,6 +620,8 @@ def _compare(
         numerical=float(numerical[worst]),
         absolute=float(off[worst]),
         relative=float(off[worst]) / scale if scale else 0.0,
+        largest=scale,
+        rounding=rounding,
         kinks=tuple(index for index, bends in zip(chosen, kinked, strict=True) if bends),
     )
 

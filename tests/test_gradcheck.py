@@ -658,6 +658,18 @@ def test_forward_must_return_numbers(returned, error, message):
         check_adjoint(lambda _: returned, lambda y: y, [1.0])
 
 
+@pytest.mark.parametrize("claimed", [0.0, 1.0])
+def test_what_rounding_hides_is_said(claimed):
+    """Of x + 1e12 no difference tells the slope."""
+    arguments = (lambda x: x + 1e12, lambda dz, _: claimed * dz, [0.5, 1.5])
+    (report,) = check_gradient(*arguments).arguments
+    assert report.rounding > 1
+    assert str(report).endswith(f"; rounding hides mistakes up to {report.rounding:.1e}")
+    (clear,) = check_gradient(np.sin, lambda dz, x: dz * np.cos(x), [0.5, 1.5]).arguments
+    assert clear.rounding < 1e-6 * clear.largest
+    assert "rounding" not in str(clear)
+
+
 @pytest.mark.parametrize("method", ["central", "richardson", "complex"])
 @pytest.mark.parametrize("returned", [None, "3.0", {}])
 def test_the_function_must_return_a_number(method, returned):
