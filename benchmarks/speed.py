@@ -30,20 +30,44 @@ FEW = 3
 CHUNK = 50  # steps of an epoch before the next contestant's turn
 
 
+def at_least_one(text: str) -> int:
+    """A number of threads or rounds."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def new_file(text: str) -> Path:
+    """A place for results: seen to be one before there are any."""
+    path = Path(text)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"no file can be written at {text}")
+    return path
+
+
+def existing(text: str) -> Path:
+    """A file or folder to read."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no {text}")
+    return path
+
+
 def parsed() -> argparse.Namespace:
     """The command's arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2, help="for each contestant; default 2")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each; default 7")
-    parser.add_argument("--before", type=Path, help="a checkout of an earlier version to race too")
+    parser.add_argument("--threads", type=at_least_one, default=2, help="each has; default 2")
+    parser.add_argument("--rounds", type=at_least_one, default=7, help="turns of each; default 7")
+    parser.add_argument("--before", type=existing, help="an earlier checkout to race too")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--mnist", metavar="DIR", help="an epoch of MNIST too, from its four files")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw the ratios")
+    parser.add_argument("--mnist", type=existing, metavar="DIR", help="an epoch of MNIST too")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="where to write all figures")
+    parser.add_argument("--plot", type=new_file, metavar="FILE", help="where to draw the ratios")
     parser.add_argument(
         "--from",
         dest="source",
-        type=Path,
+        type=existing,
         metavar="FILE",
         help="measure nothing: figures of --json",
     )
@@ -142,8 +166,6 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
             times = race(field, arguments.rounds, arguments.threads)
             run["cases"][name] = {"ms": times, "peak": peak(field["companion"].call)}
             print(report.row(report.line(name, run["cases"][name]), some), flush=True)
-    if not run["cases"] and not arguments.mnist:
-        raise SystemExit(f"no case's name contains {arguments.only!r}")
     if arguments.mnist:
         from companion import load_mnist
 
@@ -153,8 +175,15 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         name = f"epoch, {steps} steps of {cases.BATCH}"
         run["cases"][name] = {"ms": race_epochs(epochs, steps)}
         print(report.row(report.line(name, run["cases"][name]), some))
+    check_any(run, arguments.only)
     print(f"\n{report.summary(report.lines(run), some)}\n\n{report.NOTE}")
     return run
+
+
+def check_any(run: dict[str, Any], only: str) -> None:
+    """Stop where nothing was asked for."""
+    if not run["cases"]:
+        raise SystemExit(f"no case's name contains {only!r}")
 
 
 def main() -> None:
@@ -164,6 +193,8 @@ def main() -> None:
         run = measured(arguments)
     else:
         run = report.load(arguments.source)
+        run["cases"] = {name: c for name, c in run["cases"].items() if arguments.only in name}
+        check_any(run, arguments.only)
         print(report.table(run))
     if arguments.json is not None:
         report.save(run, arguments.json)
