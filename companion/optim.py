@@ -150,8 +150,8 @@ class SGD(Optimizer):
 
     Notes
     -----
-    Chapter ``digits``; without momentum and weight decay, equation network-step of chapter
-    ``network``.
+    Chapter ``digits``, equation digits-momentum; without momentum and weight decay, equation
+    network-step of chapter ``network``.
 
     Examples
     --------
@@ -188,7 +188,7 @@ class SGD(Optimizer):
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
             if self.momentum:
-                gradient = self.momentum * velocity.get(name, 0.0) + gradient
+                gradient = self.momentum * velocity.get(name, 0.0) + gradient  # digits-momentum
                 velocity[name] = gradient
             moved[name] = p - rate * gradient  # network-step
         network.params = moved

@@ -845,3 +845,27 @@ def network_he(shape: tuple[int, ...], I: int, rng: np.random.Generator) -> Arra
     for index in np.ndindex(shape):
         w[index] = math.sqrt(2 / I) * rng.standard_normal()
     return w
+
+
+# --- digits ---------------------------------------------------------------------------------------
+
+
+@equation("digits-momentum")
+def digits_momentum(
+    theta: Array, velocity: Array, dtheta: Array, kept: float, eta: float
+) -> tuple[Array, Array]:
+    """``V_new = kept V + dtheta`` and ``theta_new = theta - eta V_new``, for every parameter."""
+    new, remembered = np.zeros(theta.shape), np.zeros(theta.shape)
+    for m in np.ndindex(theta.shape):
+        remembered[m] = kept * velocity[m] + dtheta[m]
+        new[m] = theta[m] - eta * remembered[m]
+    return new, remembered
+
+
+@equation("digits-decrease")
+def digits_decrease(dtheta: Array, eta: float) -> float:
+    """``eta |dtheta|^2``: what a small step against the gradient makes the loss fall by."""
+    square = 0.0
+    for m in np.ndindex(dtheta.shape):
+        square += float(dtheta[m]) ** 2
+    return eta * square

@@ -516,6 +516,36 @@ def network_step(f, seed):
     return one_row(fast), one_row(f(before[name], gradients[name], rate) for name in before)
 
 
+def digits_momentum(f, seed):
+    kept, eta = (seed % 10) / 10, 0.1 * (seed + 1)
+    x, w, _, dz = rows(seed)
+    layer, optimizer = companion.Dense(*w.shape), companion.SGD(eta, momentum=kept)
+    expected = dict(layer.params)
+    velocity = {name: np.zeros(p.shape) for name, p in expected.items()}
+    for scale in (1.0, -2.0, 0.5):
+        layer.forward(x)
+        layer.backward(scale * dz)
+        for name, p in expected.items():
+            expected[name], velocity[name] = f(p, velocity[name], layer.grads[name], kept, eta)
+        optimizer.step(layer)
+    remembered = [optimizer.state[f"velocity.{name}"] for name in velocity] if kept else velocity
+    fast = [*layer.params.values(), *remembered] if kept else layer.params.values()
+    literal = [*expected.values(), *velocity.values()] if kept else expected.values()
+    return one_row(fast), one_row(literal)
+
+
+def digits_decrease(f, seed):
+    """Of a loss that is linear in the parameters, whatever the step."""
+    eta = 0.1 * (seed + 1)
+    x, w, _, dz = rows(seed)
+    layer = companion.Dense(*w.shape)
+    before = (dz * layer.forward(x)).sum()
+    layer.backward(dz)
+    promised = sum(f(gradient, eta) for gradient in layer.grads.values())
+    companion.SGD(eta).step(layer)
+    return before - (dz * layer.forward(x)).sum(), promised
+
+
 def network_he(f, seed):
     shape = tuple(int(n) for n in np.random.default_rng(seed).integers(1, 4, 4))
     fan_in = math.prod(shape[:3])
@@ -589,6 +619,8 @@ COMPARISONS = {
     "network-dtheta": network_dtheta,
     "network-step": network_step,
     "network-he": network_he,
+    "digits-momentum": digits_momentum,
+    "digits-decrease": digits_decrease,
 }
 
 
