@@ -41,6 +41,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
     from matplotlib.patches import Rectangle
+    from matplotlib.textpath import TextPath
     from matplotlib.ticker import MaxNLocator, PercentFormatter
     from matplotlib.transforms import Bbox
 except ModuleNotFoundError as error:
@@ -563,7 +564,7 @@ def projection(
     classes = as_classes("labels", labels, len(places))
 
     ax = _axes(ax, 0.9 * WIDTH)
-    hues, background = plt.get_cmap("tab10"), ax.get_facecolor()
+    hues, background = plt.get_cmap("tab10"), _background(ax)
     for position, k in enumerate(np.unique(classes)):
         across, up = places[classes == k].T
         ax.scatter(
@@ -664,14 +665,19 @@ def _draw_losses(
     epoch = np.arange(len(losses)) / len(losses) * epochs  # a loss is from before its step
     smooth = 1 < window <= len(losses)
     if not smooth:
-        ax.plot(epoch, losses, label=f"{before}one batch")
+        ax.plot(epoch, losses, label=f"{before}one batch", marker=_point_of(losses))
         return
     if each:
         name = f"{before}one batch"
         ax.plot(epoch, losses, label=name, color="gray", alpha=0.6, linestyle="-", linewidth=0.7)
     means = np.convolve(losses, np.ones(window) / window, mode="valid")
     middle = epoch[: len(means)] + (window - 1) / 2 / len(losses) * epochs
-    ax.plot(middle, means, label=f"{before}mean of {window} batches")
+    ax.plot(middle, means, label=f"{before}mean of {window} batches", marker=_point_of(means))
+
+
+def _point_of(line: FloatArray) -> str | None:
+    """The marker without which a line of one point is not seen."""
+    return "o" if len(line) == 1 else None
 
 
 def probabilities(
@@ -731,7 +737,14 @@ def probabilities(
         hatch = _HATCHES[position % len(_HATCHES)]
         for bar in ax.bar(places, row, width=width, label=name, hatch=hatch, linewidth=0.6):
             bar.set_edgecolor(_black_or_white(bar.get_facecolor()))
-    ax.set_xticks(range(K), labels)
+    if names is None:
+        ax.set_xticks(range(0, K, _every(K)), labels[:: _every(K)])
+    else:
+        pitch = 72 * _inches(ax).width / K  # points from bar to bar
+        font = plt.rcParams["font.size"]
+        aslant = _points_wide(labels) > 0.9 * pitch
+        size = min(font, 0.9 * pitch) if aslant else font
+        ax.set_xticks(range(K), labels, fontsize=size, rotation=90 if aslant else 0)
     ax.set(xlabel="class", ylabel="probability", ylim=(0, 1.05))
     if len(rows) > 1:
         ax.legend()
@@ -768,7 +781,8 @@ def _tiled(
     across = min(wanted, len(tiles))
     down = -(-len(tiles) // across)
     lines = 0 if titles is None else 1 + max(title.count("\n") for title in titles)
-    above = lines * 1.3 * plt.rcParams["font.size"] / 72  # inches
+    font = plt.rcParams["font.size"]
+    above = lines * 1.3 * font / 72  # inches
     gap = (0.08 if framed else 0.2) * W
     width = across * (W + gap) - gap
 
@@ -781,6 +795,8 @@ def _tiled(
         fits = (box.height - down * above) / (down * (H + gap) - gap)
         inches = min(box.width / width, fits) if fits > 0 else box.width / width
     head = above / inches
+    room = 72 * inches * (W + gap)  # points
+    size = font * min(1, 0.97 * room / _points_wide(titles or [""]))
     drawn = []
     for position, tile in enumerate(tiles):
         row, column = divmod(position, across)
@@ -807,10 +823,23 @@ def _tiled(
                 textcoords="offset points",
                 ha="center",
                 va="bottom",
+                fontsize=size,
             )
     ax.set(xlim=(0, width), ylim=(down * (H + head + gap) - gap, 0))
     ax.set_axis_off()
     return ax, drawn
+
+
+def _points_wide(texts: Sequence[str]) -> float:
+    """Width of the widest line, in points, in the usual size."""
+    lines = {line for text in texts for line in text.splitlines() if line.strip()}
+    size = plt.rcParams["font.size"]
+    return max((TextPath((0, 0), line, size=size).get_extents().width for line in lines), default=1)
+
+
+def _every(count: int) -> int:
+    """How many to go on by, so that no more than twelve are numbered."""
+    return -(-count // 12)
 
 
 def _number(
@@ -823,7 +852,7 @@ def _number(
         (ax.xaxis, across, xlabel, slice(0, 2)),
         (ax.yaxis, down, ylabel, slice(2, 4)),
     ):
-        step = -(-len(pictures) // 12)
+        step = _every(len(pictures))
         places = [float(np.mean(picture.get_extent()[side])) for picture in pictures]
         axis.set_ticks(places[::step], [str(k) for k in range(0, len(pictures), step)])
         axis.set_label_text(label)
@@ -892,6 +921,15 @@ def _luminance(colour: Any) -> float:
 def _contrast(one: Any, other: Any) -> float:
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def _background(ax: Axes) -> NDArray[np.float64]:
+    """The colour behind what is drawn: where the Axes is transparent, the figure's, or paper's."""
+    behind = np.ones(3)
+    for over in (ax.figure.get_facecolor(), ax.get_facecolor()):
+        *colour, opacity = colors.to_rgba(over)
+        behind = opacity * np.array(colour) + (1 - opacity) * behind
+    return behind
 
 
 def _black_or_white(background: Any) -> str:

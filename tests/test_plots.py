@@ -639,6 +639,62 @@ def test_few_classes_are_written_no_larger_than_other_text_and_long_names_aslant
         assert {label.get_rotation() for label in ax.get_yticklabels()} == {0}
 
 
+def extents(texts, figure):
+    """Where texts stand, from left to right and from bottom to top, once they are drawn."""
+    figure.draw_without_rendering()
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+def apart(boxes):
+    return not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("names", [None, ["automobile", "aeroplane", *"abcdefghijkl"]])
+def test_titles_of_mistakes_stand_apart(names):
+    found = Misclassified(*(np.tile(field, 3) for field in FOUND))
+    ax = plots.mistakes(X, found, names=names)
+    assert apart(extents(ax.texts, ax.figure))
+    usual = {text.get_fontsize() for text in ax.texts} == {plt.rcParams["font.size"]}
+    assert usual == (names is None)
+
+
+@pytest.mark.parametrize(
+    ("K", "names"), [(10, None), (150, None), (4, ["automobile", "aeroplane", "ship", "cat"])]
+)
+def test_names_under_bars_stand_apart(K, names):
+    names = names and names * 5
+    ax = plots.probabilities(np.full(len(names or range(K)), 0.01), names)
+    labels = ax.get_xticklabels()
+    assert apart(extents(labels, ax.figure))
+    assert len(labels) == (len(names) if names else min(K, 12))
+    assert [label.get_text() for label in labels] == (
+        names or [str(int(place)) for place in ax.get_xticks()]
+    )
+
+
+def test_colours_are_readable_on_the_paper_behind_a_transparent_axes():
+    figure, ax = plt.subplots(facecolor="none")
+    ax.set_facecolor("none")
+    plots.projection(POINTS, LABELS, ax=ax)
+    assert all(contrast(points.get_facecolor()[0], "white") >= 4.5 for points in ax.collections)
+    figure.set_facecolor("black")
+    ax.clear()
+    ax.set_facecolor((1, 1, 1, 0.1))
+    plots.projection(POINTS, LABELS, ax=ax)
+    assert all(contrast(points.get_facecolor()[0], "black") >= 4.5 for points in ax.collections)
+
+
+def test_a_curve_of_one_point_is_seen():
+    one = History(*(np.array(values) for values in ([0.7], [0.7], [0.5], [], [])))
+    for what, marker in (("loss", "o"), ("accuracy", "o")):
+        (line,) = plots.learning_curves(one, what, window=1).lines
+        assert line.get_marker() == marker
+    (line,) = plots.learning_curves(one._replace(step_loss=np.ones(2)), window=1).lines
+    assert line.get_marker() == "None"
+    *_, line = plots.learning_curves(one._replace(step_loss=np.ones(9)), window=9).lines
+    assert line.get_marker() == "o"
+
+
 def test_mistakes_stand_three_in_a_row_unless_told():
     found = Misclassified(*(np.tile(field, 2) for field in FOUND))
     assert len({middle(image)[0] for image in plots.mistakes(X, found).images}) == 3
