@@ -104,6 +104,14 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if not np.isin(held_out, np.arange(training.count)).all():
         raise ValueError(f"{path} holds out examples that there are not")
+    if len(set(held_out.tolist())) < len(held_out):
+        raise ValueError(f"{path} holds out an example twice")
+    epochs = len(train)
+    if len(validation) not in (0, epochs) or len(step_loss) % max(epochs, 1) or not epochs:
+        raise ValueError(
+            f"{path} contradicts itself: {epochs} epochs, {len(step_loss)} steps, "
+            f"{len(validation)} validations"
+        )
     generator, before = training.rng.bit_generator, training.rng.bit_generator.state
     if state.get("bit_generator") != before["bit_generator"]:
         raise ValueError(

@@ -244,6 +244,22 @@ DAMAGES = {
         lambda path: rewritten(path, held_out=np.array([3, 18])),
         "holds out examples that there are not",
     ),
+    "an example held out twice": (
+        lambda path: rewritten(path, held_out=np.array([3, 3])),
+        "holds out an example twice",
+    ),
+    "no epochs": (
+        lambda path: rewritten(path, train=np.empty((0, 2))),
+        r"contradicts itself: 0 epochs, \d+ steps, 0 validations",
+    ),
+    "a step too many": (
+        lambda path: rewritten(path, train=np.ones((2, 2)), step_loss=np.ones(7)),
+        "contradicts itself: 2 epochs, 7 steps, 0 validations",
+    ),
+    "a validation too many": (
+        lambda path: rewritten(path, validation=np.ones((2, 2))),
+        r"contradicts itself: 1 epochs, \d+ steps, 2 validations",
+    ),
     "a velocity of another shape": (
         lambda path: rewritten(path, **{"optimizer/velocity.0.b": np.zeros(3)}),
         r"the optimizer's velocity\.0\.b has shape \(3,\)",
