@@ -49,10 +49,29 @@ class Probe(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
+    def forms(self) -> frozenset[str]:
+        """What of it a right function may refuse, for not every one takes it."""
+        forms = set()
+        for name, value in (*self.arguments.items(), *self.settings.items()):
+            if name == "labels":
+                forms.add("labels (N,)" if value.ndim == 1 else "labels (N, K)")
+            elif isinstance(value, str):
+                forms.add(f"{name} by name")
+            elif isinstance(value, tuple) and name != "input_shape":
+                uneven = isinstance(value[0], tuple)
+                forms.add(f"{name} of four sides" if uneven else f"{name} as a pair")
+        return frozenset(forms)
+
+    @property
     def rtol(self) -> float:
         """Rounding to forgive, as a part of the largest entry: there are float32 probes too."""
         single = any(getattr(v, "dtype", None) == np.float32 for v in self.arguments.values())
         return _SINGLE if single else 1e-8
+
+    @property
+    def examples(self) -> int:
+        """How many there are in the batch."""
+        return len(next(iter(self.arguments.values())))
 
     @property
     def simple(self) -> bool:
@@ -94,14 +113,20 @@ class Diagnosis:
     ok : bool
         Whether every answer was right.
     mistakes : tuple of Mistake
-        The known mistakes that give the same wrong numbers: one, or several where the probes that
-        could be run do not tell them apart. Empty if ``ok``, or if none does.
+        The known mistakes that give the same wrong numbers: one; or several, made together or not
+        told apart by the probes that could be run. Empty if ``ok``, or if none does.
+    outputs : tuple of tuple of str
+        For each of ``mistakes`` the results that have it, where no single one explains them all;
+        else empty.
+    unexplained : tuple of str
+        The wrong results for which no mistake is known.
     finding : str
         The first thing that was wrong, and where; empty if ``ok``.
     probes : int
         How many inputs were tried.
     skipped : tuple of str
-        Settings that the function does not take, and that were therefore not probed.
+        Settings that the function does not take, and forms of arguments that it refuses. They were
+        not probed.
     """
 
     target: str
@@ -110,12 +135,19 @@ class Diagnosis:
     finding: str
     probes: int
     skipped: tuple[str, ...]
+    outputs: tuple[tuple[str, ...], ...] = ()
+    unexplained: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.target}: right on all {self.probes} probes"] if self.ok else []
-        lines += [f"{self.target}: {mistake}" for mistake in self.mistakes]
-        if not self.ok and not self.mistakes:
-            lines.append(f"{self.target}: wrong, and not a mistake that is known here")
+        wheres = self.outputs or ((),) * len(self.mistakes)
+        for mistake, where in zip(self.mistakes, wheres, strict=True):
+            lines.append(f"{', '.join([self.target, *where])}: {mistake}")
+        if self.unexplained:
+            which = self.unexplained if self.mistakes else ()
+            lines.append(
+                f"{', '.join([self.target, *which])}: wrong, and not a mistake that is known here"
+            )
         lines += [f"first seen: {self.finding}"] if self.finding else []
         if self.skipped:
             lines.append(f"not probed, since it takes no such argument: {', '.join(self.skipped)}")
@@ -173,20 +205,31 @@ def diagnose(
     about, simple = targets()[name], as_bool("simple", simple)
 
     probes, skipped = _usable(function, about, simple=simple)
+    given = [_answer(function, probe, several=len(about.outputs) > 1) for probe in probes]
+    refused = _refused_forms(probes, given)
+    kept = [n for n, probe in enumerate(probes) if not probe.forms & refused.keys()]
+    probes, given = [probes[n] for n in kept], [given[n] for n in kept]
     expected = [_answer(about.function, probe) for probe in probes]
-    given = [_answer(function, probe) for probe in probes]
-    finding = _first_difference(about, probes, expected, given)
-    if finding:
-        from .mistakes import known_mistakes
 
-        mistakes = tuple(
-            entry
-            for entry in known_mistakes(name)
-            if any(_explains(way, probes, expected, given) for way in entry.ways)
-        )
-    else:
-        finding, mistakes = _side_effect(name, about, probes, expected, given)
+    skipped = (*skipped, *refused.values())
+    if finding := _first_difference(about, probes, expected, given):
+        found = _explained(about, probes, expected, given)
+        return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
+    finding, mistakes = _side_effect(name, about, probes, expected, given)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
+
+
+def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
+    """Forms of arguments with which the function always raised, and what; without, it did not."""
+    refused = {}
+    for form in sorted({form for probe in probes for form in probe.forms}):
+        with_it, without = (
+            [a.error for p, a in zip(probes, given, strict=True) if (form in p.forms) == there]
+            for there in (True, False)
+        )
+        if all(with_it) and not all(without):
+            refused[form] = f"{form} (it raised {type(with_it[0]).__name__})"
+    return refused
 
 
 def _usable(
@@ -237,13 +280,15 @@ def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str
     }
 
 
-def _answer(function: Callable[..., Any], probe: Probe) -> Answer:
+def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True) -> Answer:
+    """What the function returns; a list is several arrays where several are expected."""
     arguments = {name: _copy(value) for name, value in probe.arguments.items()}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             returned = function(*arguments.values(), **probe.settings)
-            arrays = returned if isinstance(returned, tuple | list) else (returned,)
+            is_several = isinstance(returned, tuple | list if several else tuple)
+            arrays = returned if is_several else (returned,)
             outputs = tuple(_copy(np.asarray(array)) for array in arrays)
         except Exception as error:  # whatever it is, the reader wants to see it
             return Answer((), error)
@@ -329,22 +374,93 @@ def _close(given: Array, expected: Array, rtol: float) -> NDArray[np.bool_]:
     return np.isclose(given, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
 
 
-def _explains(
-    way: Callable[..., Any], probes: list[Probe], expected: list[Answer], given: list[Answer]
-) -> bool:
-    """Whether this way of being wrong gives the same answers, and is wrong at all.
+def _explained(
+    about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+) -> tuple[tuple[Mistake, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """The known mistakes, the results that have each, and the results without a known one.
 
     Where the function raised, it gave no numbers to compare: it may not take pairs, say.
     """
-    shown = False
-    for probe, right, answer in zip(probes, expected, given, strict=True):
-        if answer.error is not None:
+    from .mistakes import Mistake, known_mistakes
+
+    ran = [n for n, answer in enumerate(given) if answer.error is None]
+    probes = [probes[n] for n in ran]
+    expected, given = ([each[n] for n in ran] for each in (expected, given))
+    tried = [
+        (entry, [_answer(way, probe) for probe in probes])
+        for entry in known_mistakes(about.function.__name__)
+        for way in entry.ways
+    ]
+    whole = dict.fromkeys(
+        entry
+        for entry, wrong in tried
+        if _all_same(given, wrong, probes) and not _all_same(wrong, expected, probes)
+    )
+    if whole:
+        return tuple(whole), (), ()
+    if ran and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
+        reason = "the numbers agree to about seven digits: somewhere float64 became float32."
+        single = Mistake(about.function.__name__, "computed in float32", reason, about.equation, ())
+        return (single,), (), ()
+    if not ran or any(len(answer.outputs) != len(about.outputs) for answer in given):
+        return (), (), about.outputs
+
+    mistakes: dict[Mistake, tuple[str, ...]] = {}
+    unexplained = []
+    for position, name in enumerate(about.outputs):
+        mine, right = (_result(answers, position) for answers in (given, expected))
+        if _all_same(mine, right, probes):
             continue
-        wrong = _answer(way, probe)
-        if not _same(answer, wrong, probe.rtol):
-            return False
-        shown |= not _same(wrong, right, probe.rtol)
-    return shown
+        ways = [(entry, _result(wrong, position)) for entry, wrong in tried]
+        found = _explained_result(mine, right, ways, probes)
+        for entry in found:
+            mistakes[entry] = (*mistakes.get(entry, ()), name)
+        unexplained += [] if found else [name]
+    return tuple(mistakes), tuple(mistakes.values()), tuple(unexplained)
+
+
+def _explained_result(
+    mine: list[Answer],
+    right: list[Answer],
+    ways: list[tuple[Mistake, list[Answer]]],
+    probes: list[Probe],
+) -> tuple[Mistake, ...]:
+    """The mistakes in one result: one, or one and a factor that was made or forgotten besides."""
+    wrong = [(entry, way) for entry, way in ways if not _all_same(way, right, probes)]
+    alone = dict.fromkeys(entry for entry, way in wrong if _all_same(mine, way, probes))
+    if alone:
+        return tuple(alone)
+    factors = {entry: FACTORS[entry.name] for entry, _ in wrong if entry.name in FACTORS}
+    for entry, way in wrong:
+        for other, factor in factors.items():
+            if other is not entry and _all_same(mine, _times(way, factor, probes), probes):
+                return entry, other
+    return ()
+
+
+FACTORS: dict[str, Callable[[Probe], float]] = {
+    "sign lost": lambda _: -1.0,
+    "1/N applied in the layer": lambda probe: 1 / probe.examples,
+    "1/N applied twice": lambda probe: 1 / probe.examples,
+    "1/N forgotten": lambda probe: probe.examples,
+    "summed over the batch": lambda probe: probe.examples,
+}
+
+
+def _times(answers: list[Answer], factor: Callable[[Probe], float], probes: list[Probe]) -> Any:
+    return [
+        answer._replace(outputs=tuple(factor(probe) * output for output in answer.outputs))
+        for answer, probe in zip(answers, probes, strict=True)
+    ]
+
+
+def _result(answers: list[Answer], position: int) -> list[Answer]:
+    """One of several results, or none where the function raised or returned fewer."""
+    return [each._replace(outputs=each.outputs[position : position + 1]) for each in answers]
+
+
+def _all_same(given: list[Answer], expected: list[Answer], probes: list[Probe]) -> bool:
+    return all(map(_same, given, expected, (probe.rtol for probe in probes)))
 
 
 def _same(given: Answer, expected: Answer, rtol: float) -> bool:
@@ -371,6 +487,8 @@ def _conv_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (3, 5, 6, 2), "w": (2, 4, 2, 3), "padding": "same"},
         {"x": (2, 6, 5, 2), "w": (3, 2, 2, 3), "stride": 2, "padding": "same"},
         {"x": (2, 7, 6, 2), "w": (3, 2, 2, 3), "stride": 2},
+        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "padding": "same", "dilation": (2, 1)},
+        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3), "padding": "valid"},
         {"x": (2, 6, 6, 2), "w": (3, 3, 2, 3), "stride": 2},
         {"x": (2, 7, 8, 2), "w": (3, 2, 2, 3), "stride": (2, 3), "padding": ((1, 0), (0, 2))},
         {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": ((2, 0), (1, 1))},
@@ -473,6 +591,9 @@ def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Pro
         (distinct, (3, 4), {"stride": (2, 1), "padding": ((1, 0), (2, 1))}),
         (distinct[:, :5], (2, 3), {"stride": 2}),
         (distinct.astype(np.float32), 2, {}),
+        (distinct, 2, {"stride": 3}),
+        (distinct[:, :5], (3, 2), {"stride": 2, "padding": "same"}),
+        (distinct, 2, {"padding": "valid"}),
     ]
     if forward is max_pool2d:
         geometries += [
@@ -524,7 +645,7 @@ def _logits() -> Iterator[Array]:
     rng = np.random.default_rng(5)
     yield rng.normal(size=(3, 4))
     yield 3 * rng.normal(size=(2, 5))
-    yield rng.normal(size=(3, 3)) + 1000.0 * np.array([[1.0], [-1.0], [0.0]])
+    yield rng.normal(size=(3, 5)) + 1000.0 * np.array([[1.0], [-1.0], [0.0]])
     yield np.array([[1000.0, 0.0, -1000.0], [0.0, 1.0, 2.0]])
     yield rng.normal(size=(4, 3)).astype(np.float32)
 
@@ -542,6 +663,9 @@ def _loss_probes() -> Iterator[Probe]:
         if z.min() == -1000:
             labels[0] = 2  # whose probability is too small for a number
         yield Probe({"z": z, "labels": labels})
+    for z in _logits():
+        shares = rng.dirichlet(np.ones(z.shape[1]), len(z))
+        yield Probe({"z": z, "labels": shares.astype(z.dtype)})
 
 
 @cache

@@ -7,7 +7,8 @@ function that it gets wrong, registered under the same name. None of this is for
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,10 +21,17 @@ from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
     max_pool2d,
+    max_pool2d_backward,
 )
 from .relu import relu_backward
 from .shapes import Window, as_pair
-from .softmax import cross_entropy, cross_entropy_backward, softmax
+from .softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    softmax,
+    softmax_backward,
+)
 from .transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 Wrong = Callable[..., Any]
@@ -112,6 +120,83 @@ def _reordered(target: str, equation: str, backward: Wrong) -> None:
             gradients = backward(*arguments, **settings)
             return tuple(gradients[i] for i in _order)
 
+
+def _in_each(
+    target: str,
+    name: str,
+    equation: str,
+    reason: str,
+    right: Wrong,
+    wrong: Wrong,
+    positions: Sequence[int] = (0, 1, 2),
+) -> None:
+    """Register a way to get each of these gradients wrong, the other two being right."""
+    for position in positions:
+
+        @mistake(target, name, equation, reason)
+        def _(*arguments: Any, _position: int = position, **settings: Any) -> Any:
+            gradients = list(right(*arguments, **settings))
+            gradients[_position] = wrong(*arguments, **settings)[_position]
+            return tuple(gradients)
+
+
+def _of_examples(backward: Wrong, which: slice) -> Wrong:
+    """The gradients of some of the examples."""
+    return lambda dz, x, w, **settings: backward(dz[which], x[which], w, **settings)
+
+
+_FIRST, _LAST = slice(0, 1), slice(-1, None)
+
+for _target, _equations, _right in (
+    ("conv2d_backward", ("conv-dx", "conv-dw"), conv2d_backward),
+    ("conv_transpose2d_backward", ("transposed-dx", "transposed-dw"), conv_transpose2d_backward),
+    ("dense_backward", ("dense-dx", "dense-dw"), dense_backward),
+):
+    _in_each(
+        _target,
+        "1/N applied in the layer",
+        _equations[1],
+        "a gradient was divided by the batch size; the loss did that already, and layers only add.",
+        _right,
+        lambda dz, x, w, _right=_right, **s: [g / len(x) for g in _right(dz, x, w, **s)],
+    )
+    _in_each(
+        _target,
+        "sign lost",
+        _equations[0],
+        "the gradient has the wrong sign: it would lead uphill.",
+        _right,
+        lambda dz, x, w, _right=_right, **s: [-g for g in _right(dz, x, w, **s)],
+    )
+    for _which in (_FIRST, _LAST):
+        _in_each(
+            _target,
+            "batch not summed",
+            _equations[1],
+            "dw and db add up over all examples of the batch.",
+            _right,
+            _of_examples(_right, _which),
+            (1, 2),
+        )
+    _in_each(
+        _target,
+        "bias gradient summed over the channels too",
+        _equations[1].replace("dw", "db"),
+        "db has one number for each bias: its axis is kept, and the others are summed.",
+        _right,
+        lambda dz, *_, **__: (None, None, dz.sum()),
+        (2,),
+    )
+    _in_each(
+        _target,
+        "axes kept in db",
+        _equations[1].replace("dw", "db"),
+        "db must have the shape of b; the axes that were summed are still there, of length 1.",
+        _right,
+        lambda dz, *_, **__: (None, None, dz.sum(axis=tuple(range(dz.ndim - 1)), keepdims=True)),
+        (2,),
+    )
+    _reordered(_target, _equations[0], _right)
 
 # --- conv2d ---------------------------------------------------------------------------------------
 
@@ -221,6 +306,28 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv2d(x, w / np.prod(w.shape[:3]), b, **settings)
 
 
+@mistake(
+    "conv2d",
+    "ReLU inside the layer",
+    "conv-forward",
+    "the layer returns z, negative numbers too; what is done to z next is a layer of its own.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    return np.maximum(conv2d(x, w, b, **settings), 0)
+
+
+@mistake(
+    "conv2d",
+    "dilation left out of 'same'",
+    "conv-size",
+    "a dilated kernel reaches over d(k - 1) + 1 inputs, and 'same' pads for as many.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    if settings.get("padding") == "same":
+        settings["padding"] = _paddings(x, w, {**settings, "dilation": 1})
+    return conv2d(x, w, b, **settings)
+
+
 # --- conv2d_backward ------------------------------------------------------------------------------
 
 
@@ -276,6 +383,17 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return window.crop(dx), dw, db
 
 
+@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    window = _window(x, w, settings)
+    dx = np.zeros_like(window.pad(x))
+    for i, j in np.ndindex(dz.shape[1:3]):  # the last window stays, and its last k
+        patch = np.einsum("n,uvc->nuvc", dz[:, i, j, -1], w[..., -1])
+        dx[(slice(None), *_patch(window, i, j))] = patch
+    return window.crop(dx), dw, db
+
+
 @mistake(
     "conv2d_backward",
     "stride ignored going back",
@@ -294,6 +412,15 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx = np.zeros_like(x)
     dx[:, : small.shape[1], : small.shape[2]] = small
     return dx, dw, db
+
+
+@mistake("conv2d_backward", "stride ignored going back", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    window, small = _window(x, w, settings), _at_stride_one(dz, x, w, {**settings, "padding": 0})
+    dx = np.zeros_like(window.pad(x))
+    dx[:, : small.shape[1], : small.shape[2]] = small
+    return window.crop(dx), dw, db
 
 
 @mistake(
@@ -407,77 +534,24 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:  # k left over from a lo
     return conv2d_backward(dz, x, np.broadcast_to(w[..., -1:], w.shape), **settings)[0], dw, db
 
 
-@mistake(
-    "conv2d_backward",
-    "1/N applied in the layer",
-    "conv-dw",
-    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
-)
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw / len(x), db / len(x)
-
-
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx / len(x), dw / len(x), db / len(x)
-
-
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw / len(x), db
-
-
-@mistake("conv2d_backward", "1/N applied in the layer", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, db / len(x)
-
-
-@mistake(
+_in_each(
     "conv2d_backward",
     "gradient averaged over positions",
     "conv-dw",
     "a weight is used at every position and its gradient adds them up; it is not their average.",
+    conv2d_backward,
+    lambda dz, x, w, **s: [g / math.prod(dz.shape[1:3]) for g in conv2d_backward(dz, x, w, **s)],
+    (1, 2),
 )
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    positions = dz.shape[1] * dz.shape[2]
-    return dx, dw / positions, db / positions
-
-
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw / (dz.shape[1] * dz.shape[2]), db
-
-
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, db / (dz.shape[1] * dz.shape[2])
-
-
-@mistake("conv2d_backward", "gradient averaged over positions", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.mean(axis=(0, 1, 2))
-
-
-_reordered("conv2d_backward", "conv-dx", conv2d_backward)
-
-
-@mistake(
+_in_each(
     "conv2d_backward",
-    "batch not summed",
+    "gradient averaged over positions",
     "conv-dw",
-    "dw and db add up over all examples of the batch.",
+    "",
+    conv2d_backward,
+    lambda dz, x, w, **s: [g / math.prod(dz.shape[:3]) for g in conv2d_backward(dz, x, w, **s)],
+    (1, 2),
 )
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx = conv2d_backward(dz, x, w, **settings)[0]
-    return dx, *conv2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
 
 
 @mistake("conv2d_backward", "batch not summed", "conv-dw")
@@ -486,20 +560,175 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw, dz.sum(axis=(1, 2))  # (N, K)
 
 
-@mistake("conv2d_backward", "batch not summed", "conv-dw")
+@mistake(
+    "conv2d_backward",
+    "positions not summed",
+    "conv-db",
+    "a bias is added at every position, so db adds up over the positions as over the examples.",
+)
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
-    return dx, conv2d_backward(dz[-1:], x[-1:], w, **settings)[1], db
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.sum(axis=0)  # (Ho, Wo, K)
 
 
 @mistake(
     "conv2d_backward",
-    "sign lost",
-    "conv-dx",
-    "the gradients have the wrong sign: they would lead uphill.",
+    "only the last position kept",
+    "conv-dw",
+    "dw and db add up over all examples and positions: write += where = stands.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    return tuple(-gradient for gradient in conv2d_backward(dz, x, w, **settings))
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    last = np.zeros_like(dz)
+    last[-1, -1, -1] = dz[-1, -1, -1]
+    return dx, conv2d_backward(last, x, w, **settings)[1], db
+
+
+@mistake("conv2d_backward", "only the last position kept", "conv-dw")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz[-1, -1, -1]
+
+
+@mistake(
+    "conv2d_backward",
+    "kernel rotated in dw",
+    "conv-dw",
+    "dw is a cross-correlation of x with dz; its entries stand as those of w, and none is turned.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw[::-1, ::-1], db
+
+
+@mistake(
+    "conv2d_backward",
+    "input and output channels exchanged in dw",
+    "conv-dw",
+    "dw has the axes of w: the input channels c before the output channels k.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    return dx, dw.swapaxes(2, 3), db
+
+
+@mistake("conv2d_backward", "stride ignored going back", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    return dx, _weights_met(dz, x, w, {**settings, "stride": 1}, settings), db
+
+
+@mistake("conv2d_backward", "dilation ignored going back", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    return dx, _weights_met(dz, x, w, {**settings, "dilation": 1}, settings), db
+
+
+@mistake(
+    "conv2d_backward",
+    "reshaped where a transpose was needed",
+    "conv-dw",
+    "reshape keeps the order of the numbers in memory; to exchange axes takes a transpose.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    K, cols = w.shape[3], im2col(x, w.shape[:2], **settings)
+    return dx, (dz.reshape(K, -1) @ cols).T.reshape(w.shape), db
+
+
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    K, cols = w.shape[3], im2col(x, w.shape[:2], **settings)
+    return dx, (dz.reshape(-1, K).T @ cols).reshape(w.shape), db
+
+
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.reshape(w.shape[3], -1).sum(axis=1)
+
+
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    cols = dz.reshape(-1, w.shape[3]) @ w.reshape(w.shape[3], -1)
+    return col2im(cols, x.shape, w.shape[:2], **settings), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "overlaps averaged",
+    "conv-dx",
+    "an input under several windows gets the sum of what they send back, not its average.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    ones = np.ones((len(x), *dz.shape[1:3], 1), x.dtype)
+    counts = conv2d_backward(ones, x, np.ones_like(w[..., :1]), **settings)[0]
+    return dx / np.maximum(counts, 1), dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "only one k in dx",
+    "conv-dx",
+    "dx sums over all output channels k: each of them has felt the input.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz[..., -1:], x, w[..., -1:], **settings)[0], dw, db
+
+
+@mistake("conv2d_backward", "only one k in dx", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz[..., :1], x, w[..., :1], **settings)[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "kernel turned over in one direction only",
+    "conv-dx-correlation",
+    "the kernel is rotated by 180 degrees: its rows are reversed, and its columns too.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, w[:, ::-1], **settings)[0], dw, db
+
+
+@mistake("conv2d_backward", "kernel turned over in one direction only", "conv-dx-correlation")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    return conv2d_backward(dz, x, w[::-1], **settings)[0], dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "cut off by -0",
+    "conv-dx",
+    "dx[p:-p] is empty where p is 0; cut out from p to p + H instead.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    (top, bottom), (left, right) = _paddings(x, w, settings)
+    whole = _padded_gradient(dz, x, w, settings)
+    if settings.get("padding", 0) != 0:  # which their authors do think of
+        whole = whole[:, top:-bottom, left:-right]
+    return whole, dw, db
+
+
+@mistake(
+    "conv2d_backward",
+    "as much cut off on either side",
+    "conv-dx",
+    "the padding at the end may differ from that at the start: cut dx to the size of x.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    (top, _), (left, _) = _paddings(x, w, settings)
+    whole = _padded_gradient(dz, x, w, settings)
+    return whole[:, top : whole.shape[1] - top, left : whole.shape[2] - left], dw, db
 
 
 # --- conv_transpose2d -----------------------------------------------------------------------------
@@ -765,22 +994,6 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 
 @mistake(
     "conv_transpose2d_backward",
-    "1/N applied in the layer",
-    "transposed-dw",
-    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
-)
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, dw / len(x), db / len(x)
-
-
-@mistake("conv_transpose2d_backward", "1/N applied in the layer", "transposed-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    return tuple(g / len(x) for g in conv_transpose2d_backward(dz, x, w, **settings))
-
-
-@mistake(
-    "conv_transpose2d_backward",
     "gradient averaged over positions",
     "transposed-dw",
     "a weight is used in every stamp and its gradient adds them up; it is not their average.",
@@ -796,34 +1009,10 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / (x.shape[1] * x.shape[2]), db
 
 
-@mistake(
-    "conv_transpose2d_backward",
-    "batch not summed",
-    "transposed-dw",
-    "dw and db add up over all examples of the batch.",
-)
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx = conv_transpose2d_backward(dz, x, w, **settings)[0]
-    return dx, *conv_transpose2d_backward(dz[-1:], x[-1:], w, **settings)[1:]
-
-
 @mistake("conv_transpose2d_backward", "batch not summed", "transposed-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
     return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
-
-
-_reordered("conv_transpose2d_backward", "transposed-dx", conv_transpose2d_backward)
-
-
-@mistake(
-    "conv_transpose2d_backward",
-    "sign lost",
-    "transposed-dx",
-    "the gradients have the wrong sign: they would lead uphill.",
-)
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    return tuple(-gradient for gradient in conv_transpose2d_backward(dz, x, w, **settings))
 
 
 # --- im2col, col2im -------------------------------------------------------------------------------
@@ -970,6 +1159,129 @@ def _(da: Any, z: Any) -> Any:
 )
 def _(da: Any, z: Any) -> Any:
     return np.where((z > 0) & ~np.isclose(z, 0), da, 0)
+
+
+@mistake(
+    "relu",
+    "leaky",
+    "relu-forward",
+    "negative values become zero here; that a part of them passes is another function, leaky ReLU.",
+)
+def _(z: Any) -> Any:
+    return np.where(z > 0, z, z.dtype.type(0.01) * z)
+
+
+for _slope in (0.01, 0.1, 0.2):
+
+    @mistake(
+        "relu_backward",
+        "leaky",
+        "relu-backward",
+        "where z is negative the slope is zero; a small one is that of leaky ReLU.",
+    )
+    def _(da: Any, z: Any, _slope: float = _slope) -> Any:
+        return np.where(z > 0, da, da.dtype.type(_slope) * da)
+
+
+@mistake(
+    "relu_backward",
+    "gate the wrong way round",
+    "relu-backward",
+    "the gradient was let through where z is negative; it passes where z is positive.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(z > 0, 0, da)
+
+
+@mistake("relu_backward", "gate the wrong way round", "relu-backward")
+def _(da: Any, z: Any) -> Any:
+    return np.where(z < 0, da, 0)
+
+
+@mistake(
+    "relu_backward",
+    "sign taken for the slope",
+    "relu-backward",
+    "where z is negative the slope is 0, not -1: that would be the slope of the absolute value.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.sign(z) * da
+
+
+@mistake(
+    "relu_backward",
+    "negative gradients stopped too",
+    "relu-backward",
+    "where z is positive the gradient passes whatever its sign.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where((z > 0) & (da > 0), da, 0)
+
+
+@mistake(
+    "relu_backward",
+    "arguments exchanged",
+    "relu-backward",
+    "da comes first, then z: z passed where da was positive.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(da > 0, z, 0)
+
+
+@mistake(
+    "relu_backward",
+    "slope of the sigmoid",
+    "relu-backward",
+    "the slope of ReLU is 1 where z is positive and else 0; a (1 - a) is that of the sigmoid.",
+)
+def _(da: Any, z: Any) -> Any:
+    a = 1 / (1 + np.exp(-z))
+    return da * a * (1 - a)
+
+
+@mistake(
+    "relu_backward",
+    "slope one half at zero",
+    "relu-backward",
+    "at z = 0 the gradient is taken as zero here.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(z > 0, da, np.where(z == 0, da / 2, 0))
+
+
+@mistake("relu_backward", "slope one half at zero", "relu-backward")
+def _(da: Any, z: Any) -> Any:
+    return da * (1 + np.sign(z)) / 2
+
+
+@mistake("relu_backward", "slope one at zero", "relu-backward")
+def _(da: Any, z: Any) -> Any:
+    return da * (z >= 0)
+
+
+@mistake("relu_backward", "gate the wrong way round", "relu-backward")
+def _(da: Any, z: Any) -> Any:
+    return da * (z < 0)
+
+
+@mistake(
+    "relu_backward",
+    "sign lost",
+    "relu-backward",
+    "the gradient has the wrong sign: it would lead uphill.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(z > 0, -da, 0)
+
+
+@mistake(
+    "relu_backward",
+    "1/N applied in the layer",
+    "relu-backward",
+    "the gradient was divided by the batch size; the loss has done that already.",
+)
+def _(da: Any, z: Any) -> Any:
+    return np.where(z > 0, da / len(da), 0)
 
 
 # --- max_pool2d -----------------------------------------------------------------------------------
@@ -1158,6 +1470,105 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return avg_pool2d_backward(dy, x, kernel_size, **settings)
 
 
+@mistake("max_pool2d_backward", "shared like an average", "pool-max-backward")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d_backward(dy, x, kernel_size, **settings, count_include_pad=True)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "padding left on dx",
+    "pool-max-backward",
+    "dx still has the padding around it; its shape must be that of x.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    padded = _pool_window(x, kernel_size, settings).pad(x, -np.inf)
+    unpadded = {**settings, "stride": settings.get("stride") or kernel_size, "padding": 0}
+    return _routed(dy, padded, kernel_size, unpadded, lambda v, top: _first(v == top), 0.0)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "value taken for the slope",
+    "pool-max-backward",
+    "the winner gets the gradient as it is: the slope of the maximum there is 1, not its value.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    def times_value(values: Any, top: Any) -> Any:
+        return _first(values == top) * np.where(np.isfinite(values), values, 0)
+
+    return _routed(dy, x, kernel_size, settings, times_value, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "smallest value rewarded",
+    "pool-max-backward",
+    "the gradient belongs to the largest value of the window.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return -_routed(-dy, -x, kernel_size, settings, lambda v, top: _first(v == top), -np.inf)
+
+
+@mistake("max_pool2d_backward", "smallest value rewarded", "pool-max-backward")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:  # or the padding
+    def smallest(values: Any, _: Any) -> Any:
+        return _first(values == values.min(axis=(1, 2), keepdims=True))
+
+    return _routed(dy, x, kernel_size, settings, smallest, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "largest magnitude rewarded",
+    "pool-max-backward",
+    "the largest value wins; a negative one of larger magnitude does not.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return _routed(dy, abs(x), kernel_size, settings, lambda v, top: _first(v == top), -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "divided by the window's size",
+    "pool-max-backward",
+    "the winner gets the whole gradient: the maximum is no average.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    size = math.prod(as_pair("kernel_size", kernel_size))
+    return max_pool2d_backward(dy, x, kernel_size, **settings) / size
+
+
+@mistake(
+    "max_pool2d_backward",
+    "winner's place read by the wrong width",
+    "pool-max-backward",
+    "argmax counts along the rows of the window, of kw values each: its row is place // kw.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, kw = as_pair("kernel_size", kernel_size)
+
+    def misread(values: Any, top: Any) -> Any:
+        place = _first(values == top).reshape(len(values), kh * kw, -1).argmax(axis=1)
+        column, row = place // kh, place % kh
+        return (
+            (np.arange(kh)[:, np.newaxis, np.newaxis] == row[:, np.newaxis, np.newaxis])
+            & (np.arange(kw)[:, np.newaxis] == column[:, np.newaxis, np.newaxis])
+        ).astype(float)
+
+    return _routed(dy, x, kernel_size, settings, misread, -np.inf)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "sign lost",
+    "pool-max-backward",
+    "the gradient has the wrong sign: it would lead uphill.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return -max_pool2d_backward(dy, x, kernel_size, **settings)
+
+
 # --- avg_pool2d -----------------------------------------------------------------------------------
 
 
@@ -1267,6 +1678,86 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return window.crop(dx)
 
 
+@mistake(
+    "avg_pool2d_backward",
+    "padding left on dx",
+    "pool-avg-backward",
+    "dx still has the padding around it; its shape must be that of x.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    counted = settings.pop("count_include_pad", False)
+    window = _pool_window(x, kernel_size, settings)
+    inside = window.pad(np.ones((1, *x.shape[1:3], 1)))
+    dx = np.zeros_like(window.pad(x))
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        D = inside[at].size if counted else inside[at].sum()
+        dx[at] += dy[:, i : i + 1, j : j + 1] / D
+    return dx
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "count_include_pad the wrong way round",
+    "pool-avg-backward",
+    "with count_include_pad=True the padding's zeros count, and else they do not.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    turned = {**settings, "count_include_pad": not settings.get("count_include_pad", False)}
+    return avg_pool2d_backward(dy, x, kernel_size, **turned)
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "divided by one side of the window",
+    "pool-avg-backward",
+    "a window of kh rows and kw columns has kh * kw values, and each has that part in the average.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    _, kw = as_pair("kernel_size", kernel_size)
+    counted = {**settings, "count_include_pad": True}
+    return avg_pool2d_backward(dy, x, kernel_size, **counted) * kw
+
+
+@mistake("avg_pool2d_backward", "divided by one side of the window", "pool-avg-backward")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    kh, _ = as_pair("kernel_size", kernel_size)
+    counted = {**settings, "count_include_pad": True}
+    return avg_pool2d_backward(dy, x, kernel_size, **counted) * kh
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "sent to the largest value alone",
+    "pool-avg-backward",
+    "every value of a window has its part in the average; only of a maximum one takes all.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    settings.pop("count_include_pad", None)
+    return max_pool2d_backward(dy, x, kernel_size, **settings)
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "tiled instead of repeated",
+    "pool-avg-backward",
+    "each gradient stands kh times kw in its own window: np.repeat, along both axes; not np.tile.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    _, _, kh, _, kw, _ = _tiles(x, kernel_size, settings).shape
+    return np.tile(dy, (1, kh, kw, 1)) / (kh * kw)
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "sign lost",
+    "pool-avg-backward",
+    "the gradient has the wrong sign: it would lead uphill.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return -avg_pool2d_backward(dy, x, kernel_size, **settings)
+
+
 # --- dense ----------------------------------------------------------------------------------------
 
 
@@ -1283,6 +1774,16 @@ def _(x: Any, w: Any, b: Any = None) -> Any:
 @mistake("dense", "bias forgotten", "dense-forward", "the bias b was not added.")
 def _(x: Any, w: Any, b: Any = None) -> Any:  # noqa: ARG001
     return dense(x, w)
+
+
+@mistake(
+    "dense",
+    "ReLU inside the layer",
+    "dense-forward",
+    "the layer returns z = x @ w + b; what is done to z next is a layer of its own.",
+)
+def _(x: Any, w: Any, b: Any = None) -> Any:
+    return np.maximum(dense(x, w, b), 0)
 
 
 @mistake(
@@ -1307,62 +1808,21 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     return dx, dw.T, db
 
 
-@mistake(
-    "dense_backward",
-    "1/N applied in the layer",
-    "dense-dw",
-    "a gradient was divided by the batch size; the loss has done that already, layers only add.",
-)
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dx, dw / len(x), db / len(x)
-
-
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dx / len(x), dw / len(x), db / len(x)
-
-
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dx, dw / len(x), db
-
-
-@mistake("dense_backward", "1/N applied in the layer", "dense-dw")
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dx, dw, db / len(x)
-
-
-_reordered("dense_backward", "dense-dx", dense_backward)
-
-
-@mistake(
-    "dense_backward",
-    "batch not summed",
-    "dense-db",
-    "dw and db add up over all examples of the batch.",
-)
+@mistake("dense_backward", "batch not summed", "dense-dw")
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, _ = dense_backward(dz, x, w)
     return dx, dw, dz
 
 
-@mistake("dense_backward", "batch not summed", "dense-db")
-def _(dz: Any, x: Any, w: Any) -> Any:
-    return dz @ w.T, *dense_backward(dz[-1:], x[-1:], w)[1:]
-
-
 @mistake(
     "dense_backward",
-    "sign lost",
-    "dense-dx",
-    "the gradients have the wrong sign: they would lead uphill.",
+    "summed over the outputs",
+    "dense-db",
+    "db has a number for each output: the sum runs over the examples, axis 0.",
 )
 def _(dz: Any, x: Any, w: Any) -> Any:
-    return tuple(-gradient for gradient in dense_backward(dz, x, w))
+    dx, dw, _ = dense_backward(dz, x, w)
+    return dx, dw, dz.sum(axis=1)
 
 
 # --- softmax and cross-entropy --------------------------------------------------------------------
@@ -1453,6 +1913,66 @@ def _(da: Any, a: Any) -> Any:
 
 
 @mistake(
+    "softmax_backward",
+    "sign of the sum lost",
+    "softmax-backward",
+    "the sum of da * a over the row is subtracted from da, not added.",
+)
+def _(da: Any, a: Any) -> Any:
+    return a * (da + (da * a).sum(axis=-1, keepdims=True))
+
+
+@mistake(
+    "softmax_backward",
+    "factor a forgotten",
+    "softmax-backward",
+    "what is left of da less the sum is multiplied by a, entry by entry.",
+)
+def _(da: Any, a: Any) -> Any:
+    return da - (da * a).sum(axis=-1, keepdims=True)
+
+
+@mistake(
+    "softmax_backward",
+    "gradients summed without their probabilities",
+    "softmax-backward",
+    "in the sum over the row each da is weighted with its a.",
+)
+def _(da: Any, a: Any) -> Any:
+    return a * (da - da.sum(axis=-1, keepdims=True))
+
+
+@mistake(
+    "softmax_backward",
+    "mean in place of the sum",
+    "softmax-backward",
+    "the product of da and a is added up along the row: sum, not mean.",
+)
+def _(da: Any, a: Any) -> Any:
+    return a * (da - (da * a).mean(axis=-1, keepdims=True))
+
+
+@mistake(
+    "softmax_backward",
+    "summed over the batch",
+    "softmax-backward",
+    "the classes are the last axis; the sum ran over the examples.",
+)
+def _(da: Any, a: Any) -> Any:
+    return a * (da - (da * a).sum(axis=0, keepdims=True))
+
+
+@mistake(
+    "softmax_backward",
+    "softmax applied twice",
+    "softmax-backward",
+    "the argument a is made of probabilities; here it went through a softmax again.",
+)
+def _(da: Any, a: Any) -> Any:
+    return softmax_backward(da, softmax(a))
+
+
+@mistake(
     "log_softmax",
     "largest logit not subtracted",
     "softmax-log",
@@ -1495,7 +2015,16 @@ def _(z: Any, labels: Any) -> Any:
     "exp overflows for large logits; take the largest of the row out of the logarithm first.",
 )
 def _(z: Any, labels: Any) -> Any:
-    return (np.log(np.exp(z).sum(axis=-1)) - z[np.arange(len(z)), labels]).mean()
+    log_a = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return -_of_labels(log_a, labels).mean()
+
+
+@mistake("cross_entropy", "largest logit not subtracted", "softmax-loss-logits")
+def _(z: Any, labels: Any) -> Any:
+    exponentials = np.exp(z)
+    return -_of_labels(
+        np.log(exponentials / exponentials.sum(axis=-1, keepdims=True)), labels
+    ).mean()
 
 
 @mistake(
@@ -1535,12 +2064,78 @@ def _(z: Any, labels: Any) -> Any:
     "the logarithm of a probability that rounded to zero is minus infinity; stay with the logits.",
 )
 def _(z: Any, labels: Any) -> Any:
-    return -np.log(softmax(z)[np.arange(len(z)), labels]).mean()
+    return -_of_labels(np.log(softmax(z)), labels).mean()
 
 
-@mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
+for _added in (1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7):
+
+    @mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
+    def _(z: Any, labels: Any, _added: float = _added) -> Any:
+        return -_of_labels(np.log(softmax(z) + _added), labels).mean()
+
+    @mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
+    def _(z: Any, labels: Any, _added: float = _added) -> Any:
+        return -_of_labels(np.log(softmax(z).clip(_added, 1 - _added)), labels).mean()
+
+
+@mistake(
+    "cross_entropy",
+    "not averaged",
+    "softmax-loss",
+    "the loss is one number, the mean over the batch; a number for each example was returned.",
+)
 def _(z: Any, labels: Any) -> Any:
-    return -np.log(softmax(z)[np.arange(len(z)), labels] + 1e-12).mean()
+    return -_of_labels(log_softmax(z), labels)
+
+
+@mistake(
+    "cross_entropy",
+    "logarithm to base 2",
+    "softmax-loss",
+    "the logarithm is the natural one, np.log.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(z, labels) / np.log(2)
+
+
+@mistake(
+    "cross_entropy",
+    "every row read at every label",
+    "softmax-loss",
+    "row n is read at its own label: log_a[np.arange(N), labels], not log_a[:, labels].",
+)
+def _(z: Any, labels: Any) -> Any:
+    return -log_softmax(z)[:, labels].mean()
+
+
+@mistake(
+    "cross_entropy",
+    "distributions taken for classes",
+    "softmax-loss",
+    "labels may be distributions, whose every class counts as far as it is probable.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(z, labels.argmax(axis=1) if labels.ndim == 2 else labels)
+
+
+@mistake(
+    "cross_entropy",
+    "normalised over the batch",
+    "softmax-loss",
+    "the classes are the last axis; the sum ran over the examples.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return -_of_labels(log_softmax(z.T).T, labels).mean()
+
+
+@mistake(
+    "cross_entropy",
+    "labels counted from one",
+    "softmax-loss",
+    "the classes are numbered from 0 to K - 1.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return -log_softmax(z)[np.arange(len(z)), labels - 1].mean()
 
 
 @mistake(
@@ -1608,6 +2203,138 @@ def _(z: Any, labels: Any) -> Any:
     return -y * (1 - a) / len(z)
 
 
+@mistake(
+    "cross_entropy_backward",
+    "averaged over the classes too",
+    "softmax-fused",
+    "the gradient is divided by the number of examples, not by that of all entries.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(z, labels) / z.shape[1]
+
+
+@mistake(
+    "cross_entropy_backward",
+    "divided by the classes",
+    "softmax-fused",
+    "the loss is a mean over the N examples: the gradient is divided by N, not by K.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(z, labels) * len(z) / z.shape[1]
+
+
+@mistake(
+    "cross_entropy_backward",
+    "gradient for the probabilities",
+    "softmax-fused",
+    "-y / a is the gradient with respect to the probabilities; that for the logits is a - y.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    return -_distributions(labels, a) / a / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "every row changed at every label",
+    "softmax-fused",
+    "row n is changed at its own label: a[np.arange(N), labels] -= 1, not a[:, labels] -= 1.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    a[:, labels] -= 1
+    return a / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "softmax applied twice",
+    "softmax-fused",
+    "the argument z is made of logits; here it had been through a softmax already.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(softmax(z), labels)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "slope of the sigmoid besides",
+    "softmax-fused",
+    "with the cross-entropy no factor a (1 - a) is left: the gradient is a - y.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    return cross_entropy_backward(z, labels) * a * (1 - a)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "normalised over the batch",
+    "softmax-fused",
+    "the classes are the last axis; the sum ran over the examples.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z.T).T
+    return (a - _distributions(labels, a)) / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "normalised over the whole array",
+    "softmax-fused",
+    "each row is a distribution of its own: sum over the last axis, and keep it.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = np.exp(z - z.max())
+    a /= a.sum()
+    return (a - _distributions(labels, a)) / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "largest of the whole batch subtracted",
+    "softmax-fused",
+    "a row far below the largest number of the batch has only zeros left; take each row's largest.",
+)
+def _(z: Any, labels: Any) -> Any:
+    exponentials = np.exp(z - z.max())
+    a = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return (a - _distributions(labels, a)) / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "labels counted from one",
+    "softmax-fused",
+    "the classes are numbered from 0 to K - 1.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    a[np.arange(len(z)), labels - 1] -= 1
+    return a / len(z)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "distributions taken for classes",
+    "softmax-fused",
+    "labels may be distributions y: the gradient is a - y, every class counted as it is probable.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy_backward(z, labels.argmax(axis=1) if labels.ndim == 2 else labels)
+
+
+@mistake(
+    "cross_entropy_backward",
+    "right class alone moved",
+    "softmax-fused",
+    "with distributions y the gradient is a - y: the probabilities of all classes are in it.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a = softmax(z)
+    return (labels * (a - 1) if labels.ndim == 2 else a - _distributions(labels, a)) / len(z)
+
+
 # --- shared by the entries above ------------------------------------------------------------------
 
 
@@ -1660,10 +2387,48 @@ def _less_the_mean(z: Any) -> Any:
     return z - z.mean(axis=-1, keepdims=True)
 
 
+def _distributions(labels: Any, like: Any) -> Any:
+    """Labels of either form as rows of probabilities."""
+    return labels if labels.ndim == 2 else np.eye(like.shape[1], dtype=like.dtype)[labels]
+
+
+def _of_labels(log_a: Any, labels: Any) -> Any:
+    """The logarithm of each example's class, or their mean by its distribution."""
+    if labels.ndim == 1:
+        return log_a[np.arange(len(labels)), labels]
+    return (labels * log_a).sum(axis=1)
+
+
 def _exchanged(settings: Any) -> dict[str, Any]:
     return {
         name: value[::-1] if isinstance(value, tuple) else value for name, value in settings.items()
     }
+
+
+def _padded_gradient(dz: Any, x: Any, w: Any, settings: Any) -> Any:
+    """Dx with the padding still around it."""
+    padded = _window(x, w, settings).pad(x)
+    return conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0]
+
+
+def _weights_met(dz: Any, x: Any, w: Any, wrong: Any, settings: Any) -> Any:
+    """Dw where the padded input is read with the wrong settings: of stride or dilation."""
+    window = _window(x, w, settings)
+    read = Window.over(  # as far as the outputs reach
+        (window.rows.padded, window.columns.padded), w.shape[:2], **{**wrong, "padding": 0}
+    )
+    dw = np.zeros_like(w)
+    for u, v in np.ndindex(w.shape[:2]):
+        rows, columns = (
+            axis.dilation * entry + axis.stride * np.arange(outputs)
+            for axis, entry, outputs in (
+                (read.rows, u, dz.shape[1]),
+                (read.columns, v, dz.shape[2]),
+            )
+        )
+        met = window.pad(x)[:, rows[:, np.newaxis], columns]  # (N, Ho, Wo, C)
+        dw[u, v] = np.einsum("nijc,nijk->ck", met, dz)
+    return dw
 
 
 def _zero_stuffed(dz: Any, settings: Any) -> Any:
