@@ -106,7 +106,7 @@ def train(arguments: argparse.Namespace) -> int:
             progress=sys.stderr.isatty(),
         )
     except KeyboardInterrupt:
-        if out.exists() and not epochs:  # what is there may be better
+        if not epochs and (out.exists() or not goes_on):  # what is there may be better
             raise
         network.save(out)
         print(f"interrupted: the best network so far is in {out}", file=sys.stderr)
@@ -270,7 +270,9 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument(
         "--checkpoint", metavar="FILE", help="written after each epoch, for --resume"
     )
-    training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    training.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint, for as many epochs"
+    )
 
     for name, run in (("evaluate", evaluate_model), ("predict", predict)):
         using = command(name, run, data=name == "evaluate")

@@ -94,18 +94,20 @@ def load_checkpoint(path: Path, training: Training) -> None:
                 f"and here it is {ours!r}"
             )
     try:
-        held_out = arrays["held_out"].astype(np.intp)
-        step_loss = list(arrays["step_loss"].tolist())
+        held_out = _array(arrays, "held_out", "i", 1)
+        step_loss = _array(arrays, "step_loss", "f", 1).tolist()
         train, validation = (
-            [(loss, accuracy) for loss, accuracy in arrays[part].tolist()]
+            [(loss, accuracy) for loss, accuracy in _array(arrays, part, "f", 2).tolist()]
             for part in ("train", "validation")
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if not np.isin(held_out, np.arange(training.count)).all():
         raise ValueError(f"{path} holds out examples that there are not")
-    if len(set(held_out.tolist())) < len(held_out):
-        raise ValueError(f"{path} holds out an example twice")
+    if len(np.unique(held_out)) != len(training.held_out):
+        raise ValueError(
+            f"{path} must hold out {len(training.held_out)} of the examples, each once"
+        )
     epochs = len(train)
     if len(validation) not in (0, epochs) or len(step_loss) % max(epochs, 1) or not epochs:
         raise ValueError(
@@ -125,6 +127,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(str(error)) from error
     remembered = _group(arrays, "optimizer")
     if isinstance(training.optimizer, Optimizer):
+        if remembered.get("steps", 0) != len(step_loss):
+            raise ValueError(f"{path} contradicts itself: the optimizer counts other steps")
         for name, array in remembered.items():
             parameter = expected.get(name.partition(".")[2])
             if parameter is not None and array.shape != parameter.shape:
@@ -149,6 +153,13 @@ def fingerprint(*arrays: NDArray[Any]) -> str:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
+
+
+def _array(arrays: dict[str, NDArray[Any]], name: str, kind: str, ndim: int) -> NDArray[Any]:
+    array = arrays[name]
+    if array.dtype.kind != kind or array.ndim != ndim:
+        raise TypeError(f"{name} has dtype {array.dtype} and {array.ndim} axes")
+    return array
 
 
 def _group(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:

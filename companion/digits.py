@@ -99,7 +99,8 @@ def train_digits(
         From :func:`~companion.datasets.load_digits` or :func:`~companion.datasets.load_mnist`. Its
         test images are not looked at.
     epochs : int
-        How many times every image is seen. Default 16.
+        How many times every image is seen. Default 16. The rate depends on it, so a checkpoint is
+        gone on from with the same number only.
     validation : float or None
         Share of the training images that is set aside to choose the best epoch by. Default 0.1.
     rng : numpy.random.Generator, optional
@@ -130,6 +131,8 @@ def train_digits(
     >>> len(history.step_loss)
     2
     """
+    if not isinstance(digits, Dataset):
+        raise TypeError(f"digits must be a Dataset, got a {type(digits).__name__}")
     epochs, images = as_int("epochs", epochs, minimum=0), len(digits.x_train)
     seen = images if validation is None else images - validation_count(validation, images)
     steps = max(1, epochs * -(-seen // BATCH_SIZE))

@@ -132,6 +132,7 @@ class AdjointReport:
         )
 
 
+@nan_is_an_answer
 def numerical_gradient(
     f: Callable[[Any], ArrayLike],
     x: ArrayLike,
@@ -216,7 +217,8 @@ def check_gradient(
         respect to each argument: one array, or a tuple with one for each argument (``None`` where
         there is none to check).
     *arguments : array_like
-        Where to check; used in float64.
+        Where to check; used in float64. A ``forward`` that returns float32 all the same is checked
+        with larger steps, and less strictly.
     names : sequence of str, optional
         What the report calls the arguments. Default: ``argument 0``, ``argument 1``, ...
     cotangent : array_like, optional
@@ -289,6 +291,7 @@ def check_gradient(
     ]
 
     magnitude = float(np.abs(dz * z).sum())
+    eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
     reports = []
     for position, name, analytic in checked:
         x = points[position]
@@ -298,8 +301,8 @@ def check_gradient(
             return float((dz * np.asarray(forward(*replaced))).sum())
 
         if chosen := _chosen(x, entries, rng):
-            steps = np.array([_step(x, index, step) for index in chosen])
-            noise = 64 * float(np.finfo(np.float64).eps) * magnitude / float(steps.min())
+            steps = np.array([_step(x, index, step, eps=eps) for index in chosen])
+            noise = 64 * eps * magnitude / float(steps.min())
             picked = np.array([analytic[index] for index in chosen])
             sides = _Sides(loss, x, chosen, steps)
             reports.append(_compare(name, chosen, picked, sides, rtol, noise))
@@ -482,12 +485,19 @@ def _chosen(x: FloatArray, entries: int | None, rng: np.random.Generator) -> lis
     return [tuple(int(i) for i in np.unravel_index(place, x.shape)) for place in places]
 
 
-def _step(x: FloatArray, index: Index, step: float | None, widening: float = 1.0) -> float:
-    """The nudge for one entry of ``x``: the one asked for, or one that suits its precision."""
+def _step(
+    x: FloatArray,
+    index: Index,
+    step: float | None,
+    widening: float = 1.0,
+    eps: float | None = None,
+) -> float:
+    """The nudge for one entry of ``x``: the one asked for, or one that suits the precision."""
     if step is not None:
         in_range("step", step, above=0.0)
         return float(step)
-    default: float = widening * float(np.finfo(x.dtype).eps) ** (1 / 3)  # gradcheck-step
+    precision = float(np.finfo(x.dtype).eps) if eps is None else eps
+    default: float = widening * precision ** (1 / 3)  # gradcheck-step
     return default * max(1.0, abs(float(x[index])))
 
 

@@ -417,8 +417,21 @@ def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
         raise TypeError(f"{name} must be an array without a mask, got masked values: fill them")
     try:
         return np.asarray(value)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array of numbers, its rows of equal length, got {brief(value)}"
+        ) from error
+    except Exception as error:  # as of a tensor that only its own library reads
+        raise TypeError(
+            f"{name} must be an array of numbers, got a {type(value).__name__}: {error}"
+        ) from error
+
+
+def brief(value: Any) -> str:
+    """What was given, in a line."""
+    import reprlib
+
+    return reprlib.repr(value)
 
 
 def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray:

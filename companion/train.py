@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path, check_place
 from .network import LayerLike, check_protocol, fill_grads, logits_of
-from .optim import SGD
+from .optim import SGD, CosineDecay
 from .progress import progress_bar
 from .shapes import FloatArray, as_bool, as_classes, as_float, as_generator, as_int, in_range
 from .softmax import cross_entropy, cross_entropy_with_gradient
@@ -191,6 +191,7 @@ def fit(
         training.identity = {
             "batch size": batch_size,
             "optimizer": type(optimizer).__name__,
+            "schedule": _schedule(optimizer),
             "examples": fingerprint(examples, classes),
             "validation": fingerprint(*held) if isinstance(held, tuple) else held,
         }
@@ -226,6 +227,12 @@ def fit(
         if keep_best and training.best_params:
             network.params = training.best_params
     return _history(training)
+
+
+def _schedule(optimizer: Any) -> str | None:
+    """The schedule of the learning rate, if it is one that can be told from others."""
+    rate = getattr(optimizer, "learning_rate", None)
+    return repr(rate) if isinstance(rate, CosineDecay) else None
 
 
 def _try_out(network: LayerLike, x: FloatArray, y: NDArray[np.integer[Any]]) -> None:

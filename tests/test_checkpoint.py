@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_nothing_changes(tmp_pat
     path = tmp_path / "run.npz"
     train("SGD", epochs=1, checkpoint=path)
     make, message = OTHERS[what]
-    options = {"net": network(seed=4), "optimizer": SGD(0.1), **make()}
+    options = {"net": network(seed=4), **SETTINGS["SGD"](), **make()}
     before = dict(options["net"].params)
     with pytest.raises(ValueError, match=message):
         train("SGD", checkpoint=path, resume=True, **options)
@@ -246,7 +246,7 @@ DAMAGES = {
     ),
     "an example held out twice": (
         lambda path: rewritten(path, held_out=np.array([3, 3])),
-        "holds out an example twice",
+        "must hold out 0 of the examples, each once",
     ),
     "no epochs": (
         lambda path: rewritten(path, train=np.empty((0, 2))),
@@ -277,7 +277,7 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_changes(tmp_path, damage):
     train("SGD", epochs=1, checkpoint=path)
     make, message = DAMAGES[damage]
     make(path)
-    net, content, optimizer = network(seed=4), path.read_bytes(), SGD(0.1, momentum=0.9)
+    net, content, optimizer = network(seed=4), path.read_bytes(), SETTINGS["SGD"]()["optimizer"]
     before, rng = dict(net.params), np.random.default_rng(7)
     with pytest.raises(ValueError, match=message):
         train("SGD", checkpoint=path, resume=True, net=net, optimizer=optimizer, rng=rng)

@@ -555,6 +555,24 @@ def test_ctrl_c_in_a_resumed_run_keeps_a_model_that_may_be_better(
         assert err == "interrupted: the best network so far is in model.npz\n"
 
 
+def test_ctrl_c_before_the_first_epoch_is_over_keeps_nothing(few, here, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("companion.__main__.train_digits", interrupted)
+    assert main(["train", "--mnist", str(few)]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert not (here / "model.npz").exists()
+
+
+def test_another_number_of_epochs_is_another_training(few, here, capsys):
+    train = ["train", "--mnist", few, "--checkpoint", "run.npz"]
+    assert main([*map(str, train), "--epochs", "1"]) == 0
+    capsys.readouterr()
+    line = failure(capsys, *train, "--epochs", "2", "--resume")
+    assert "is of another training: its schedule is 'CosineDecay" in line
+
+
 def test_an_epoch_is_said_when_it_is_over(few, here, monkeypatch):
     """Into a file or a pipe too, where what is printed is kept until somebody asks."""
 

@@ -237,17 +237,27 @@ def test_single_precision_is_checked_in_double():
     assert check_gradient(conv_forward, conv_backward, *(a.astype("f4") for a in (X, W, B))).ok
 
 
-def test_a_function_that_computes_in_single_precision_needs_a_longer_step():
+def test_a_function_that_computes_in_single_precision_gets_longer_steps():
     def forward(x):
         return np.sin(x.astype(np.float32))
 
-    def backward(dz, x):
-        return dz * np.cos(x)
-
     x = np.array([0.3, 0.7, 1.1])
-    assert check_gradient(forward, backward, x, step=5e-3, rtol=1e-3).ok
+    for settings in ({}, {"step": 5e-3, "rtol": 1e-3}):
+        assert check_gradient(forward, lambda dz, x: dz * np.cos(x), x, **settings).ok
+        for wrong in (1.01, -1.0, 0.0):
+            with pytest.raises(GradientError):
+                check_gradient(
+                    forward, lambda dz, x, wrong=wrong: wrong * dz * np.cos(x), x, **settings
+                )
+
+
+def test_a_layer_of_the_readers_in_single_precision():
+    w = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    assert check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, x: dz @ w.T, x).ok
     with pytest.raises(GradientError):
-        check_gradient(forward, backward, x)
+        check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, x: 1.02 * dz @ w.T, x)
+    assert numerical_gradient(np.sum, [np.inf, 1.0]).shape == (2,)  # without a warning
 
 
 def test_nothing_to_differentiate_by():
