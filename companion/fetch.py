@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .files import written_whole
+from .files import disk, written_whole
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def fetch(
         for name in names:
             address = f"{mirror.rstrip('/')}/{name}"
             try:
-                with _disk(folder / name), written_whole(folder / name) as file:
+                with disk(folder / name), written_whole(folder / name) as file:
                     _receive(address, file, progress=progress)
                     _verify(file, checksums)
             except _Failed as failure:
@@ -111,6 +111,10 @@ def as_mirrors(name: str, value: Any) -> tuple[str, ...]:
     for mirror in value:
         if not _is_address(mirror):
             raise ValueError(f"{name} must be addresses such as https://host/path, got {mirror!r}")
+        if "@" in mirror or "?" in mirror or "#" in mirror:  # which would be printed, or cut off
+            raise ValueError(
+                f"{name} must be addresses of folders, without a password, a query or a fragment"
+            )
     return tuple(value)
 
 
@@ -122,7 +126,7 @@ def as_checksum(name: str, value: Any) -> str:
 
 
 def _is_address(mirror: Any) -> bool:
-    if not isinstance(mirror, str) or not re.fullmatch(r"https?://[!-~]+", mirror):
+    if not isinstance(mirror, str) or not re.fullmatch(r"(?i:https?)://[!-~]+", mirror):
         return False
     from urllib.parse import urlsplit
 
@@ -182,30 +186,28 @@ def _verify(file: BinaryIO, checksums: Collection[str]) -> None:
 @contextmanager
 def _network(reached: int) -> Iterator[None]:
     """Whatever goes wrong on the way to a mirror and back, as a failure of that mirror."""
-    from http.client import HTTPException
+    import ssl
+    from http.client import HTTPException, RemoteDisconnected
     from urllib.error import HTTPError, URLError
 
     try:
         yield
     except HTTPError as error:
         error.close()
-        reason = f"HTTP {error.code} {error.reason}"
+        reason = _printable(f"HTTP {error.code} {error.reason}")
         raise _Failed(_REFUSED, reason, absent=error.code in _ABSENT) from error
     except (OSError, HTTPException, ValueError) as error:  # ValueError: redirected to no address
         cause = error.reason if isinstance(error, URLError) else error
         if isinstance(cause, TimeoutError):
             reason = f"nothing came for {TIMEOUT:g} seconds"
         else:
-            reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+            reason = _printable(f"{type(cause).__name__}: {cause}")
+        answered = isinstance(cause, ssl.SSLError | HTTPException | ValueError)
+        if answered and not isinstance(cause, RemoteDisconnected | UnicodeError):  # if oddly
+            reached = _REFUSED
         raise _Failed(reached, reason) from error
 
 
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """What the disk refuses, with the name of the file that it was for."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+def _printable(text: str) -> str:
+    """A server's words in one line, without what would steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

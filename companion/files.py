@@ -68,9 +68,20 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """What the disk refuses, with the name of the file that it was for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays in NumPy's ``.npz`` format."""
-    with written_whole(path) as file:
+    with disk(path), written_whole(path) as file:
         np.savez(file, **cast("dict[str, Any]", dict(arrays)))
 
 

@@ -360,6 +360,11 @@ def late_within(handler, raw):
     handler.server.released.wait(10)
 
 
+def in_colour(handler, raw):
+    handler.send_response(500, "\x1b[31mgone")
+    handler.end_headers()
+
+
 SILENT = "no mirror answered (is there a network?)"
 REFUSED = "the mirrors that answered did not give it"
 WRONG = "what came is not that file, by its SHA-256"
@@ -370,8 +375,9 @@ FAULTS = [
     (late_within, REFUSED, "nothing came for 0.2 seconds"),
     (late, SILENT, "nothing came for 0.2 seconds"),
     (hang_up, SILENT, "Remote end closed connection without response"),
-    (no_http, SILENT, "BadStatusLine: 220 ready"),
-    (to_nowhere, SILENT, "nonnumeric port"),
+    (no_http, REFUSED, "BadStatusLine: 220 ready"),
+    (to_nowhere, REFUSED, "nonnumeric port"),
+    (in_colour, REFUSED, "HTTP 500 ?[31mgone"),
     (to_a_file, REFUSED, "HTTP 302"),
     (cut_unannounced, WRONG, "{short} bytes that begin with"),
     (page, WRONG, "53 bytes that begin with b'<!DOCTYPE ht', SHA-256 "),
@@ -405,6 +411,14 @@ def test_a_port_where_nobody_listens(serve, tmp_path, closed_port):
     assert SILENT in message
     assert "refused" in message
     assert_as_served(get(tmp_path, closed_port, serve()))
+
+
+def test_a_port_that_speaks_another_protocol(serve, tmp_path):
+    plain = serve()
+    message = refused(tmp_path, plain.address.replace("http:", "https:"))
+    assert REFUSED in message
+    assert "SSLError" in message
+    assert_as_served(get(tmp_path, plain.address.replace("http:", "HTTP:")))
 
 
 def test_a_name_that_is_not_known(serve, tmp_path):
@@ -634,6 +648,9 @@ def test_the_tables():
         ({"mirrors": ["http://a:99999"]}, ValueError, "got 'http://a:99999'"),
         ({"mirrors": ["http://a:0"]}, ValueError, "got 'http://a:0'"),
         ({"mirrors": ["http://[::1"]}, ValueError, "got 'http://"),
+        ({"mirrors": ["http://user:secret@a"]}, ValueError, "without a password, a query or a fr"),
+        ({"mirrors": ["http://a/?token=secret"]}, ValueError, "without a password, a query or"),
+        ({"mirrors": ["http://a/#part"]}, ValueError, "without a password, a query or a fragment"),
         ({"checksums": None}, TypeError, "checksums must be a mapping .*, got None"),
         ({"checksums": {}}, ValueError, r"checksums must have one for train-images.*, got \[\]"),
         (

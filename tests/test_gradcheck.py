@@ -254,9 +254,9 @@ def test_a_function_that_computes_in_single_precision_gets_longer_steps():
 def test_a_layer_of_the_readers_in_single_precision():
     w = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
     x = np.random.default_rng(0).normal(size=(3, 4))
-    assert check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, x: dz @ w.T, x).ok
+    assert check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, _: dz @ w.T, x).ok
     with pytest.raises(GradientError):
-        check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, x: 1.02 * dz @ w.T, x)
+        check_gradient(lambda x: x.astype(np.float32) @ w, lambda dz, _: 1.02 * dz @ w.T, x)
     assert numerical_gradient(np.sum, [np.inf, 1.0]).shape == (2,)  # without a warning
 
 

@@ -1,7 +1,9 @@
 """Layers in a row: gradients of the whole, parameters, files."""
 
 import copy
+import errno
 import os
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -622,3 +624,14 @@ def test_flatten_gives_an_array_of_its_own():
     x = np.zeros((2, 3, 4))
     Flatten().forward(x)[:] = 7
     assert not x.any()
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    path = tmp_path / "model.npz"
+    with pytest.raises(OSError, match=f"No space left on device: '{re.escape(str(path))}'"):
+        Sequential([Dense(3, 2)]).save(path)
+    assert list(tmp_path.iterdir()) == []

@@ -527,3 +527,19 @@ def test_settings_are_by_keyword_only():
         companion.conv_transpose2d(Z, W, None, 2)
     with pytest.raises(TypeError, match="positional"):
         companion.max_pool2d(X, 2, 2)
+
+
+class Tensor:
+    """Of a library that says in its own way that NumPy cannot read it."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("detach it first")
+
+
+def test_a_tensor_that_numpy_cannot_read_is_refused_by_name():
+    for call, name in ((companion.relu, "z"), (companion.softmax, "z")):
+        says = f"{name} must be an array of numbers, got a Tensor: detach it first"
+        with pytest.raises(TypeError, match=says):
+            call(Tensor())
+    with pytest.raises(TypeError, match="digits must be a Dataset, got a tuple"):
+        companion.train_digits(companion.digits_network(), tuple(companion.load_digits()))
