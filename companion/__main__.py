@@ -21,8 +21,8 @@ from . import __version__
 from .conv import Conv2D
 from .datasets import Dataset, load_digits, load_mnist
 from .dense import Dense, Flatten
-from .digits import digits_network, read_picture, train_digits
-from .files import try_place
+from .digits import SIDE, digits_network, read_picture, train_digits
+from .files import load_arrays, try_place
 from .gradcheck import GradientError, GradientReport, check_gradient, check_layer
 from .inside import confusion_matrix
 from .network import Layer, Sequential
@@ -135,7 +135,7 @@ def predict(arguments: argparse.Namespace) -> int:
     for path in arguments.images:
         probabilities = softmax(network.forward(read_picture(path)))[0]
         if not np.isfinite(probabilities).all():
-            raise ValueError(f"{arguments.model} gives no probabilities: some weight is no number")
+            raise ValueError(f"{arguments.model} gives no probabilities for {path}")
         first, second = np.argsort(-probabilities)[:2]
         print(
             f"{path}: {first} ({probabilities[first]:.1%}), else {second} "
@@ -204,7 +204,14 @@ def _digits(arguments: argparse.Namespace) -> Dataset:
         if arguments.download:
             raise ValueError("--download needs --mnist, the folder to fetch MNIST's files into")
         return load_digits()
-    return load_mnist(arguments.mnist, download=arguments.download, progress=sys.stderr.isatty())
+    digits = load_mnist(arguments.mnist, download=arguments.download, progress=sys.stderr.isatty())
+    for images in (digits.x_train, digits.x_test):
+        if images.shape[1:3] != (SIDE, SIDE) or not len(images):
+            raise ValueError(
+                f"{arguments.mnist} must hold images of {SIDE} by {SIDE} pixels, to train on and "
+                f"to test with, got some of shape {images.shape[:3]}"
+            )
+    return digits
 
 
 def _generator(arguments: argparse.Namespace) -> np.random.Generator:
@@ -212,10 +219,17 @@ def _generator(arguments: argparse.Namespace) -> np.random.Generator:
 
 
 def _model(arguments: argparse.Namespace) -> Sequential:
+    path = Path(arguments.model)
+    saved = load_arrays(path, "parameters")
+    if "about" in saved:
+        raise ValueError(f"{path} is a checkpoint, for --resume; a network is what --out keeps")
     try:
-        return digits_network().load(arguments.model)
+        network = digits_network().load(path)
     except TypeError as error:  # a file of something else
         raise ValueError(str(error)) from error
+    if not all(np.isfinite(parameter).all() for parameter in network.params.values()):
+        raise ValueError(f"{path} is no network: some weight is not a number")
+    return network
 
 
 def _print_reading(network: Sequential, digits: Dataset) -> None:

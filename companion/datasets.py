@@ -243,6 +243,8 @@ def _embedded() -> Path:
 
 def _load(directory: Any, download: Any, mirrors: Any, checksums: Any, progress: Any) -> Dataset:
     folder = as_path("directory", directory)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"directory must be a folder, got the file {folder}")
     addresses, sums = as_mirrors("mirrors", mirrors), _as_checksums("checksums", checksums)
     download, progress = as_bool("download", download), as_bool("progress", progress)
     if download:
@@ -321,7 +323,7 @@ def _dataset(folder: Path, hint: str = "") -> Dataset:
 
 
 def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Bytes (N, 28, 28) as float32 in [0, 1], (N, 28, 28, 1)."""
+    """Bytes (N, H, W) as float32 in [0, 1], (N, H, W, 1)."""
     return np.divide(images[..., np.newaxis], np.float32(255), dtype=np.float32)
 
 

@@ -70,7 +70,10 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> FloatArray:
-        """Output for the input ``x``, which is remembered for :meth:`backward`."""
+        """Output for the input ``x``, which is remembered for :meth:`backward`: it must not change.
+
+        No copy of ``x`` is made where it is an array of floats.
+        """
 
     @abstractmethod
     def backward(self, dz: ArrayLike) -> FloatArray:

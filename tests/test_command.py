@@ -721,7 +721,45 @@ def test_a_network_of_no_numbers_reads_nothing(here, capsys):
     network.params = {name: p * np.nan for name, p in network.params.items()}
     network.save("model.npz")
     image.fromarray(np.tri(28, dtype=np.uint8) * 255).save("tri.png")
-    assert "gives no probabilities" in failure(capsys, "predict", "tri.png")
+    for command in (["predict", "tri.png"], ["evaluate"]):
+        line = failure(capsys, *command)
+        assert "model.npz is no network: some weight is not a number" in line
+
+
+def test_weights_too_large_for_probabilities(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    network = digits_network()
+    network.params = {name: np.full(p.shape, 1e30) for name, p in network.params.items()}
+    network.save("model.npz")
+    image.fromarray(np.tri(28, dtype=np.uint8) * 255).save("tri.png")
+    assert "gives no probabilities for tri.png" in failure(capsys, "predict", "tri.png")
+
+
+def test_a_checkpoint_is_no_network(few, here, capsys):
+    train = ["train", "--mnist", str(few), "--checkpoint", "run.npz", "--epochs", "1"]
+    assert main(train) == 0
+    capsys.readouterr()
+    line = failure(capsys, "evaluate", "--model", "run.npz")
+    assert "run.npz is a checkpoint, for --resume; a network is what --out keeps" in line
+
+
+@pytest.mark.parametrize("kept", [(slice(None), slice(20)), (slice(0), slice(None))])
+def test_images_of_another_size_or_none_are_refused(few, here, monkeypatch, capsys, kept):
+    digits = load_digits()
+    images, rows = kept
+    odd = digits._replace(x_test=digits.x_test[images, rows], y_test=digits.y_test[images])
+    monkeypatch.setattr("companion.__main__.load_mnist", lambda *_, **__: odd)
+    line = failure(capsys, "train", "--mnist", few)
+    assert "must hold images of 28 by 28 pixels" in line
+    assert f"got some of shape {odd.x_test.shape[:3]}" in line
+
+
+def test_a_file_is_no_folder_of_mnist(here, capsys):
+    (here / "file").write_bytes(b"")
+    line = failure(capsys, "evaluate", "--mnist", "file", "--model", "file")
+    assert "file is not a file of parameters" in line
+    line = failure(capsys, "train", "--mnist", "file")
+    assert "directory must be a folder, got the file file" in line
 
 
 def test_a_model_that_is_no_archive_is_said_to_be_none(here, capsys):
