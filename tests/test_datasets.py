@@ -313,7 +313,8 @@ def test_the_script_knows_the_originals(folder):
 def test_a_file_is_no_directory(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"")
-    with pytest.raises(NotADirectoryError, match="directory must be a folder, got the file .*file"):
+    says = r"directory must be a folder, got the file .*file"
+    with pytest.raises(NotADirectoryError, match=says):
         companion.load_mnist(file)
     with pytest.raises(TypeError, match="directory must be a path, got None"):
         companion.load_mnist(None)
