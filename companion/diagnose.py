@@ -2,7 +2,7 @@
 
 It runs a reader's function on small probing inputs beside the companion's own. If the answers
 differ, it looks for a mistake of the catalogue (``companion.mistakes``) that gives the same wrong
-numbers.
+numbers: in all results, or else in each by itself.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def diagnose(
     ----------
     function : callable
         Takes the arguments of ``target`` and returns what it returns. Settings that it does not
-        take (``stride``, ``padding``, ``dilation``, ...) are not probed.
+        take (``stride``, ``padding``, ``dilation``, ...) are not probed, nor is a form of argument
+        with which it always raises: a pair, a padding by name, labels as distributions.
     target : callable or str
         The companion's function, or its name: ``conv2d``, ``conv2d_backward``,
         ``conv_transpose2d``, ``conv_transpose2d_backward``, ``im2col``, ``col2im``, ``relu``,
@@ -177,8 +178,10 @@ def diagnose(
     Returns
     -------
     Diagnosis
-        Its text is the answer: right; or a known mistake that reproduces the wrong numbers, with
-        the chapter and equation to compare; or the first wrong entry with what was expected there.
+        Its text is the answer: right; or known mistakes that reproduce the wrong numbers, with the
+        chapter and equation to compare; or the first wrong entry with what was expected there. Two
+        mistakes at once are named where they are in different results, or where one of them is a
+        lost sign or a factor such as 1/N.
 
     Raises
     ------
