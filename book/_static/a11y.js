@@ -17,6 +17,9 @@ document.addEventListener("DOMContentLoaded", () => {
   sidebar?.setAttribute("aria-label", "Book");
   // docutils gives the entries of a bibliography a role that a list may not hold.
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+  // Output in columns must not wrap, as other output does (book.css).
+  for (const pre of document.querySelectorAll("div.cell_output pre"))
+    pre.classList.toggle("columns", /\S {2,}\S|^ *\[\[/m.test(pre.textContent));
   // The empty corner of a table heads nothing.
   for (const corner of document.querySelectorAll("th")) if (!corner.textContent.trim()) corner.setAttribute("role", "cell");
 });
