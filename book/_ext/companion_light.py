@@ -119,7 +119,7 @@ def trim(page: Path) -> None:
 
 
 def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Drop Font Awesome's script, which no page asks for; cut its fonts; repack images, trim pages."""
+    """Drop Font Awesome's script, which no page asks for; cut its fonts; repack, and trim pages."""
     if exception or app.builder.name != "html":
         return
     static = Path(app.outdir, "_static")

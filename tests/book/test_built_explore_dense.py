@@ -179,8 +179,9 @@ def test_dw_builds_up_one_outer_product_at_a_time(driver: Driver) -> None:
 
 def test_the_slider_of_the_examples_added_is_idle_where_it_does_nothing(driver: Driver) -> None:
     slider = driver.root.locator("input[data-name=added]")
-    modes = driver.ask(
-        "(root) => root.model.get('controls').find((c) => c.name === 'mode').options.map(([v]) => v)"
+    (modes,) = driver.ask(
+        """(root) => root.model.get("controls").filter((c) => c.name === "mode")
+            .map((c) => c.options.map(([value]) => value))"""
     )
     enabled = []
     for mode in modes:
