@@ -17,6 +17,9 @@ document.addEventListener("DOMContentLoaded", () => {
   sidebar?.setAttribute("aria-label", "Book");
   // docutils gives the entries of a bibliography a role that a list may not hold.
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+  // Output in columns must not wrap, as other output does (book.css).
+  for (const pre of document.querySelectorAll("div.cell_output pre"))
+    pre.classList.toggle("columns", /\S {2,}\S|^ *\[\[/m.test(pre.textContent));
   // The empty corner of a table heads nothing.
   for (const corner of document.querySelectorAll("th")) if (!corner.textContent.trim()) corner.setAttribute("role", "cell");
 });
@@ -25,12 +28,19 @@ document.addEventListener("DOMContentLoaded", () => {
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   const marks = [["tabindex", "0"], ["role", "group"], ["aria-label", "Wide formula"]];
+  const sides = ({ scrollLeft, scrollWidth, clientWidth }) => [scrollLeft > 1, scrollLeft + clientWidth < scrollWidth - 1];
+  const shade = (box, [before, after]) => {
+    box.classList.toggle("more-before", before);
+    box.classList.toggle("more-after", after);
+  };
   const watch = new ResizeObserver((seen) => {
     // First all are measured, then some changed: else each would be laid out anew.
-    const boxes = seen.map(({ target }) => [target, target.scrollWidth > target.clientWidth + 1]);
-    for (const [box, wide] of boxes) {
+    const boxes = seen.map(({ target }) => [target, target.scrollWidth > target.clientWidth + 1, sides(target)]);
+    for (const [box, wide, more] of boxes) {
+      if (wide || box.classList.contains("wide")) shade(box, more);
       if (wide === box.classList.contains("wide")) continue;
       box.classList.toggle("wide", wide);
+      box.onscroll = wide ? () => shade(box, sides(box)) : null;
       for (const [key, value] of marks) wide ? box.setAttribute(key, value) : box.removeAttribute(key);
     }
   });

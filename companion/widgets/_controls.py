@@ -21,7 +21,10 @@ LARGEST = 1e9
 
 @dataclass(frozen=True)
 class Slider:
-    """A number from ``low`` to ``high`` in steps; whole numbers where the step is one."""
+    """A number from ``low`` to ``high`` in steps; whole numbers where the step is one.
+
+    ``index`` says that it counts from 0 and chooses one of several: "1 of 2" would mislead.
+    """
 
     type: ClassVar[str] = "slider"
     name: str
@@ -29,6 +32,7 @@ class Slider:
     low: float
     high: float
     step: float = 1
+    index: bool = False
 
     def check(self, value: Any) -> float:
         """The value, if it lies on the scale; TypeError or ValueError that says why not."""

@@ -178,12 +178,12 @@ def read_front(name: str) -> str:
     text = re.sub(r"\n\s*", "\n", text).lstrip()
     if name.endswith(".css"):
         return re.sub(r"(?<=[:,;{])\s+|;?\s+(?=[{}])", "", text)
-    # Outside of texts, no script needs the spaces around these, nor a semicolon before a brace, and
-    # what is never assigned to again need not be const.
+    # Outside of texts, no script needs the spaces around these, nor a semicolon or a comma before a
+    # brace, and what is never assigned to again need not be const.
     parts = re.split(r"(\"[^\"\n]*\"|`[^`\n]*`)", text)
     spared = (
         r"\s*([=,:?{(\[<>&|*;!])\s*",
-        r" *([})\]]) *",
+        r",?\s*([})\]]) *",
         r"(?<=[\w)\]]) ([+/%-]) (?=[\w(\[])",
         r";(\})",
     )

@@ -160,7 +160,9 @@ def explore_softmax(
     controls: list[Control] = [
         *([CLASSES] if own is None else []),
         replace(SCORES, size=np.shape(EXAMPLE if own is None else own)),
-        Slider("right_class", "Right class", 0, (MOST if own is None else len(own)) - 1),
+        Slider(
+            "right_class", "Right class", 0, (MOST if own is None else len(own)) - 1, index=True
+        ),
         SHIFT,
         MODE,
         Cell(),

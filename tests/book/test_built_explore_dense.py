@@ -177,6 +177,21 @@ def test_dw_builds_up_one_outer_product_at_a_time(driver: Driver) -> None:
         assert heads == [*seen["grids"]["dz"][last], *seen["grids"]["x"][last]]
 
 
+def test_the_slider_of_the_examples_added_is_idle_where_it_does_nothing(driver: Driver) -> None:
+    slider = driver.root.locator("input[data-name=added]")
+    (modes,) = driver.ask(
+        """(root) => root.model.get("controls").filter((c) => c.name === "mode")
+            .map((c) => c.options.map(([value]) => value))"""
+    )
+    enabled = []
+    for mode in modes:
+        driver.choose("mode", mode)
+        if slider.is_enabled():
+            enabled.append(mode)
+    assert len(modes) > 1
+    assert enabled == ["dw_so_far"]
+
+
 def test_examples_added_follow_the_number_of_examples(driver: Driver) -> None:
     driver.choose("mode", "dw_so_far")
     value = driver.root.locator("label", has=driver.page.locator("[data-name=added]"))

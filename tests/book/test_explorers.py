@@ -212,7 +212,7 @@ def test_tab_reaches_every_control_and_every_grid(kind: str, driver: Driver) -> 
     wanted = driver.ask(
         """(root) => {
             window.reached = new Set();
-            const stops = [...root.querySelectorAll("input, [tabindex='0'], a")]
+            const stops = [...root.querySelectorAll("input:enabled, [tabindex='0'], a")]
                 .filter((e) => e.type !== "radio" || e.checked);
             stops[0].focus();
             return stops.length;

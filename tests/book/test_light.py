@@ -70,6 +70,14 @@ def test_pictures_come_late_and_hold_their_place(site: Path) -> None:
     assert width / height == pytest.approx(60 / 40, rel=0.05)
 
 
+def test_the_frame_of_a_page_has_no_indentation(html: Path) -> None:
+    page = (html / "book" / "conv.html").read_text("utf-8")
+    before, _, rest = page.partition("<article")
+    article, _, after = rest.rpartition("</article>")
+    assert [re.findall(r"\n[ \n]", part) for part in (before, after)] == [[], []]
+    assert "\n    " in article  # code keeps its own
+
+
 def test_an_image_in_a_drawing_keeps_every_pixel_in_fewer_bytes(site: Path) -> None:
     (svg,) = (site / "_images").glob("*.svg")
     pattern = r"data:image/png;base64,([^\"]*)"

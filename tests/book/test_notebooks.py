@@ -83,3 +83,8 @@ def test_explorers_hold_the_present_front_end(path: Path) -> None:
             explorer = still(kind)
             present = FRONT_END.findall(explorer.html(explorer.settings))
             assert FRONT_END.findall(page) == present, f"run book/run_notebooks.py {path}"
+
+
+def test_readers_see_no_marks_of_the_tests(path: Path) -> None:
+    """What nbval should not compare is a tag of the cell, not a comment in it."""
+    assert [cell.source for cell in cells(path, "code") if "NBVAL" in cell.source] == []

@@ -68,7 +68,8 @@ def test_table_has_every_chapter_and_the_files_sizes(html: Path) -> None:
     for _, *cells in rows:
         for cell in cells:
             size = (html / "book" / cell.a["href"]).stat().st_size
-            assert cell.get_text() == f"{Path(cell.a['href']).name} ({size / 1000:,.0f} KB)"
+            told = f"({size / 1000:,.0f}\N{NO-BREAK SPACE}KB)"
+            assert cell.get_text() == f"{Path(cell.a['href']).name} {told}"
 
 
 def test_bibtex_says_what_citation_cff_says(html: Path) -> None:

@@ -87,7 +87,7 @@ function compute({ x, w, dz, kernel_size: size = null, stride, padding: p, dilat
 function render(context) {
   const captions = {
     x: "Input x", w: "Kernel w", z: "Output z", dz: "Incoming dz", dx: "Gradient dx", dw: "Gradient dw",
-    stuffed: "dz′, zeros put into dz", turned: "w′, w turned by 180°",
+    stuffed: "dz°, zeros put into dz", turned: "w′, w turned by 180°",
   };
   const ORDER = ["x", "dz", "stuffed", "w", "turned", "z", "dx", "dw"];
 
@@ -135,7 +135,7 @@ function render(context) {
     const cell = clamp(get("cell"), shape(frame[sum]));
     const axes = axesOf(frame);
     const terms = termsOf(mode, cell, axes, frame.taps);
-    const called = (name) => ({ stuffed: "dz′", turned: "w′" })[name] ?? name;
+    const called = (name) => ({ stuffed: "dz°", turned: "w′" })[name] ?? name;
     const factors = terms.map((term) => [first, second].map((name, side) => [name, term[side]]));
 
     Object.values(shown).forEach((each) => each.clear());
@@ -167,7 +167,7 @@ function render(context) {
       backward: many ? `It feeds ${many} output${many > 1 ? "s, each through its own weight" : ""}.`
         : `It feeds no output: its gradient is 0. ${why.join(" ")}`,
       weight: `It is used by ${many} output${many > 1 ? "s" : ""}.`,
-      convolution: `The turned kernel lies on ${places} of dz′: a convolution in the strict sense.`,
+      convolution: `The turned kernel lies on ${places} of dz°: a convolution in the strict sense.`,
     }[mode];
     return taps < all ? `${said} So far ${taps} of ${all} kernel entries are added.` : said;
   }

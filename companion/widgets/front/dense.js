@@ -96,6 +96,7 @@ function render(context) {
 
   function draw(view) {
     const mode = view.get("mode");
+    context.el.querySelector("[data-name=added]").disabled = mode !== "dw_so_far";
     return VIEWS[mode] ? drawTables(view, mode) : drawPuzzle(view, mode.slice(0, 2));
   }
 

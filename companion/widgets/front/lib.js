@@ -78,7 +78,7 @@ function controlPanel(model) {
   const group = `cx-${Math.random().toString(36).slice(2)}-`;
   const makers = {
     ...MORE_CONTROLS,
-    slider({ name, label, low, high, step }) {
+    slider({ name, label, low, high, step, index }) {
       const slider = h("input", { type: "range", min: low, max: high, step, "data-name": name, ...OWN_KEYS });
       // Beside the slider, which says its value itself.
       const value = h("span", { class: "cx-value", "aria-hidden": "true" });
@@ -88,7 +88,7 @@ function controlPanel(model) {
         const limit = model.get("frame").limits?.[name];
         slider.max = limit ?? high;
         slider.value = Math.min(model.get(name), slider.max);
-        value.textContent = show(Number(slider.value)) + (limit === undefined ? "" : ` of ${limit}`);
+        value.textContent = show(Number(slider.value)) + (index || limit === undefined ? "" : " of " + limit);
       };
     },
     choice({ name, label, options }) {
@@ -147,12 +147,16 @@ function explore({ model, el }, { draw, point = () => {} }) {
     },
   };
   let drawn;
-  let late = false;
+  let late;
+  const aim = () => {
+    point(view);
+    // What was tall once stays so: else the page below would jump.
+    for (const { style, offsetHeight } of [status, formula]) if (offsetHeight) style.minHeight = offsetHeight + "px";
+  };
   const redraw = () => {
     panel.update();
     // A kernel's answer that comes while a number is being typed waits until it is.
-    late = pictures.querySelector(".cx-field") !== null;
-    if (late) return;
+    if ((late = pictures.querySelector(".cx-field"))) return;
     drawn = view.frame;
     const focused = pictures.contains(document.activeElement) && whereIs(document.activeElement);
     legend.textContent = "";
@@ -161,7 +165,7 @@ function explore({ model, el }, { draw, point = () => {} }) {
     view.shown = problem ? {} : draw(view);
     pictures.replaceChildren(...Object.values(view.shown).map(({ node }) => node));
     if (problem) say(status, problem);
-    else point(view);
+    else aim();
     if (focused) view.shown[focused.name]?.focus?.(focused.cell);
   };
   pictures.addEventListener("cx-typed", ({ detail }) => {
@@ -170,11 +174,10 @@ function explore({ model, el }, { draw, point = () => {} }) {
   });
   const repoint = () => {
     // A frame that is not drawn yet points when it is.
-    if (view.frame === drawn && !drawn.problem) point(view);
+    if (view.frame === drawn && !drawn.problem) aim();
   };
-  const events = { cell: repoint, table: panel.update, slider: panel.update };
   const heard = model.get("controls").map(({ type, name, view: only }) =>
-    [`change:${name}`, events[type] ?? (only ? redraw : panel.update)]);
+    [`change:${name}`, type === "cell" ? repoint : only ? redraw : panel.update]);
   heard.push(["change:frame", redraw]);
   for (const [event, listener] of heard) model.on(event, listener);
   redraw();
@@ -188,7 +191,6 @@ function explore({ model, el }, { draw, point = () => {} }) {
 
 /** The picture and the cell in it that has the focus. */
 function whereIs(element) {
-  const node = element.closest("[data-grid]");
-  const td = element.closest("td");
-  return node && td && { name: node.dataset.grid, cell: td.dataset.at.split(",").map(Number) };
+  const td = element.closest("[data-grid] td");
+  return td && { name: td.closest("[data-grid]").dataset.grid, cell: td.dataset.at.split(",").map(Number) };
 }

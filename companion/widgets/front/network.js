@@ -94,7 +94,7 @@ function render(context) {
     const layer = get("layer");
     const classes = range(10).map((o) => (o === frame.label ? `${o}, right` : o));
     const shown = {};
-    for (const name of [layer, `d${layer}`, ...(MORE[layer] ?? [])])
+    for (const name of [layer, "d" + layer, ...(MORE[layer] ?? [])])
       shown[name] = layer === "x5" ? bars(name, sub(name), classes, frame[name])
         : pixels(name, sub(name), frame[name], name.endsWith("x0") ? 1 : 3, name.endsWith(layer) && onPoint);
     shown.a = bars("a", "probabilities a", classes, frame.a, { low: 0, high: 1 });
@@ -125,7 +125,7 @@ function render(context) {
       writeSum(formula, "L", [[`−log a(${frame.label})`, `−log ${show(frame.a[frame.label])}`]], frame.loss, "≈");
       return say(status, `${read} The loss is ${show(frame.loss)}.`);
     }
-    const back = `d${name}`;
+    const back = "d" + name;
     const cell = clamp(get("cell"), shape(frame[name]));
     const value = (name, place = cell) => entry(frame, name, place);
     /** A place as its array has it: the map last. */

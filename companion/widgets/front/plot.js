@@ -20,18 +20,18 @@ const BESIDE = [[0, -19, 6], [0, -8, 9], [-1, -19, -6], [-1, -8, -9], [-0.5, -24
  * only in colour; the label stands where it covers least, or so near to point number `at`. A null y breaks the
  * line. A dot is { x, y, label, hollow }. `words` says in a sentence what there is to see.
  */
-function plot(name, caption, { x, y, lines, dots = [], words, width = 380, height = 230 }) {
-  const [left, right, top, bottom] = [44, width - 12, 10, height - 36];
+function plot(name, caption, { x, y, lines, dots = [], words, height = 230 }) {
+  const [left, right, top, bottom] = [44, 368, 10, height - 36];
   const scale = (axis, from, to) => (v) =>
     from + ((Math.max(axis.low, Math.min(axis.high, v)) - axis.low) / (axis.high - axis.low)) * (to - from);
   const [px, py] = [scale(x, left, right), scale(y, bottom, top)];
   const picture = svg("svg", {
-    viewBox: `0 0 ${width} ${height}`, class: "cx-plot", role: "img", "data-plot": name, "aria-label": `${caption}. ${words}` });
+    viewBox: `0 0 380 ${height}`, class: "cx-plot", role: "img", "data-plot": name, "aria-label": `${caption}. ${words}` });
   const tick = (text, x1, x2, y1, y2) =>
-    picture.append(svg("line", { class: text === "0" ? "cx-tick cx-origin" : "cx-tick", x1, x2, y1, y2 }));
+    picture.append(svg("line", { class: "cx-tick" + (text === "0" ? " cx-origin" : ""), x1, x2, y1, y2 }));
   for (const [v, text] of x.ticks) {
     tick(text, px(v), px(v), top, bottom);
-    picture.append(svg("text", { x: Math.min(px(v), width - 4 * `${text}`.length), y: bottom + 14, "text-anchor": "middle" }, text));
+    picture.append(svg("text", { x: Math.min(px(v), 380 - 4 * `${text}`.length), y: bottom + 14, "text-anchor": "middle" }, text));
   }
   for (const [v, text] of y.ticks) {
     tick(text, left, right, py(v), py(v));
@@ -45,10 +45,11 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
   const write = (text, places, sample) => {
     if (!text || !places.length) return;
     const before = sample ? 25 : 0;
-    const w = before + 8.2 * text.length;
-    const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy]));
-    const covered = ([l, t]) => {
-      let n = l < left || l + w > width || t < 0 || t + 14 > bottom ? 1000 : 0;
+    const w = before + 8.2 * text.replace(/⁻.+/, "⁻").length;
+    // The last entry, for a dot, grows with the way there: no doubt must be left whose label it is.
+    const boxes = places.flatMap(([a, b]) => BESIDE.map(([share, dy, dx]) => [a + share * w + dx, b + dy, sample ? 0 : Math.abs(dy + 8) / 2.5]));
+    const covered = ([l, t, n]) => {
+      if (l < left || l + w > 380 || t < 0 || t + 14 > bottom) n += 1000;
       for (const [a, b] of ink) if (a > l - 3 && a < l + w + 3 && b > t - 1 && b < t + 15) n += 1;
       for (const [a, b, v] of taken) if (a < l + w + 2 && l < a + v + 2 && Math.abs(b - t) < 16) n += 100;
       return n;
@@ -59,7 +60,7 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     // A piece of the line before its name, which may be nearer to another one.
     if (sample) texts.push(svg("line", { ...sample, x1: l, x2: l + before - 4, y1: t + 7, y2: t + 7 }));
   };
-  const styled = (n, dash, thin) => ({ class: `cx-line cx-line-${n}${thin ? " cx-thin" : ""}`, "stroke-dasharray": dash });
+  const styled = (n, dash, thin) => ({ class: "cx-line cx-line-" + n + (thin ? " cx-thin" : ""), "stroke-dasharray": dash });
   lines.forEach(({ label, points, dash = "", thin }, n) => {
     const d = points.map(([a, b], i) => {
       if (b === null) return "";
@@ -72,7 +73,7 @@ function plot(name, caption, { x, y, lines, dots = [], words, width = 380, heigh
     picture.append(svg("path", { ...styled(n, dash, thin), d: d.join(""), "data-line": label }));
   });
   for (const { x: a, y: b, label, hollow } of dots) {
-    picture.append(svg("circle", { class: `cx-dot${hollow ? " cx-hollow" : ""}`, cx: px(a), cy: py(b), r: hollow ? 3.5 : 5 }));
+    picture.append(svg("circle", { class: "cx-dot" + (hollow ? " cx-hollow" : ""), cx: px(a), cy: py(b), r: hollow ? 3.5 : 5 }));
     write(label, [[px(a), py(b)]]);
   }
   for (const [n, { label, points, at, dash = "", thin }] of lines.entries()) {

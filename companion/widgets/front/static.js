@@ -1,5 +1,5 @@
 // The host of static pages: the model of a live widget, over frames that Python stored.
-for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:not([data-ready])`)) {
+for (const el of document.querySelectorAll(`[data-explorer="${KIND}"]:not([data-ready])`)) {
   el.dataset.ready = "";
   const { settings, label, controls, parts } = JSON.parse(el.querySelector("script").textContent);
   const initial = { ...settings };
@@ -34,10 +34,11 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
     save_changes() {
       const moved = controls.filter(({ name }) => changed.has(name));
       changed.clear();
-      const renew = moved.some(({ type, view }) => type !== "cell" && !view);
+      const counts = ({ type, view }) => type !== "cell" && !view;
+      const renew = moved.some(counts);
       if (renew) frame = undefined;
       // What only draws would do so twice, and point into pictures of the last frame.
-      moved.filter(({ type, view }) => !renew || (type !== "cell" && !view)).forEach(({ name }) => fire(name));
+      moved.filter((each) => !renew || counts(each)).forEach(({ name }) => fire(name));
       if (renew) fire("frame");
       if (moved.length) share();
     },
@@ -49,7 +50,7 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
 
   // The state in the page's address: #conv-explorer:kernel_size=3,mode=backward,cell=1-2; a table
   // that was typed into as x=1;2;3/4;5;6.
-  const before = document.querySelectorAll(`.cx-static[data-explorer="${KIND}"][data-ready]`).length - 1;
+  const before = document.querySelectorAll(`[data-explorer="${KIND}"][data-ready]`).length - 1;
   const name = `${KIND}-explorer${before ? `-${before + 1}` : ""}`;
   const link = h("a", { class: "cx-link" }, "Link to this view");
   const rowsOf = (values) => (values[0].map ? values : [values]);
@@ -99,7 +100,7 @@ for (const el of document.querySelectorAll(`.cx-static[data-explorer="${KIND}"]:
   const linked = follow();
   render({ model, el });
   // JupyterLab's address is its own.
-  if (!("jpThemeName" in document.body.dataset)) el.append(link);
+  if (!document.body.dataset.jpThemeName) el.append(link);
   share();
   if (linked) el.scrollIntoView();
   addEventListener("hashchange", follow);
