@@ -281,7 +281,7 @@ def test_what_is_refused_on_the_way_out_is_said(driver: Driver, typed: str, quot
     driver.press("Tab")
     status = driver.root.get_by_role("status")
     expect(status).to_contain_text(f"w(1, 0) stays {before}: {quoted} is not a number")
-    driver.root.locator("table[data-grid=w] td[data-at='0,0']").hover()
+    driver.root.locator("table[data-grid=z] td[data-at='0,0']").hover()
     expect(status).not_to_contain_text("stays")
 
 
