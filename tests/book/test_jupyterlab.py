@@ -142,6 +142,10 @@ def test_live_by_keyboard(kind: str, driver: Keyboard) -> None:
     for control in explorer.controls:
         if not isinstance(control, Slider | Choice):
             continue
+        if control.name == "added":  # idle in every other view
+            view = next(c for c in explorer.controls if c.name == "mode")
+            settings["mode"] = "dw_so_far"
+            driver.move(view, settings["mode"])
         limit = explorer.frame(settings).get("limits", {}).get(control.name, np.inf)
         values = [v for v in control.values() if isinstance(v, str) or v <= limit]
         for value in dict.fromkeys([values[-1], values[0], values[len(values) // 2]]):
