@@ -111,7 +111,7 @@ def as_mirrors(name: str, value: Any) -> tuple[str, ...]:
     for mirror in value:
         if not _is_address(mirror):
             raise ValueError(f"{name} must be addresses such as https://host/path, got {mirror!r}")
-        if "@" in mirror or "?" in mirror or "#" in mirror:  # which would be printed, or cut off
+        if not _is_folder(mirror):  # a password would be printed, and a query is none of a file's
             raise ValueError(
                 f"{name} must be addresses of folders, without a password, a query or a fragment"
             )
@@ -135,6 +135,13 @@ def _is_address(mirror: Any) -> bool:
         return bool(parts.hostname) and parts.port != 0  # reading a port that is none raises
     except ValueError:
         return False
+
+
+def _is_folder(address: str) -> bool:
+    """Whether a file's name can be put behind the address, and all of it be shown."""
+    from urllib.parse import urlsplit
+
+    return urlsplit(address).username is None and not {"?", "#"} & set(address)
 
 
 def _receive(address: str, file: BinaryIO, *, progress: bool) -> None:

@@ -620,6 +620,7 @@ def test_the_tables():
     ):
         assert fetch.as_mirrors("mirrors", mirrors) == mirrors
         assert load.__kwdefaults__["mirrors"] is mirrors
+    assert fetch.as_mirrors("mirrors", ["http://a/b@c"]) == ("http://a/b@c",)
     assert load_mnist.__kwdefaults__["checksums"] is datasets.MNIST_SHA256
     assert load_fashion_mnist.__kwdefaults__["checksums"] is datasets.FASHION_MNIST_SHA256
 
