@@ -104,7 +104,7 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if not np.isin(held_out, np.arange(training.count)).all():
         raise ValueError(f"{path} holds out examples that there are not")
-    if len(np.unique(held_out)) != len(training.held_out):
+    if not len(np.unique(held_out)) == len(held_out) == len(training.held_out):
         raise ValueError(
             f"{path} must hold out {len(training.held_out)} of the examples, each once"
         )

@@ -441,6 +441,7 @@ def _explained_result(
     return ()
 
 
+# Mistakes by a factor, which hides no other one: by their names in the catalogue.
 FACTORS: dict[str, Callable[[Probe], float]] = {
     "sign lost": lambda _: -1.0,
     "1/N applied in the layer": lambda probe: 1 / probe.examples,
@@ -450,7 +451,9 @@ FACTORS: dict[str, Callable[[Probe], float]] = {
 }
 
 
-def _times(answers: list[Answer], factor: Callable[[Probe], float], probes: list[Probe]) -> Any:
+def _times(
+    answers: list[Answer], factor: Callable[[Probe], float], probes: list[Probe]
+) -> list[Answer]:
     return [
         answer._replace(outputs=tuple(factor(probe) * output for output in answer.outputs))
         for answer, probe in zip(answers, probes, strict=True)

@@ -318,3 +318,14 @@ def test_a_bar_of_a_resumed_training_begins_where_the_last_ended(tmp_path, bars)
     first, second = bars
     assert (first.total, first.count, len(first.says)) == (8, 8, 8)
     assert (second.total, second.count, len(second.says)) == (20, 20, 12)
+
+
+def test_as_many_examples_are_held_out_as_the_share_asks_for(tmp_path):
+    path = tmp_path / "run.npz"
+    train("a share for validation", epochs=1, checkpoint=path)
+    with np.load(path) as saved:
+        held_out = saved["held_out"]
+    for wrong in (held_out[:-1], np.append(held_out, held_out[0])):
+        rewritten(path, held_out=wrong)
+        with pytest.raises(ValueError, match=f"must hold out {len(held_out)} of the examples"):
+            train("a share for validation", checkpoint=path, resume=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import companion
-from companion.diagnose import diagnose, targets
+from companion.diagnose import FACTORS, diagnose, targets
 from companion.mistakes import CATALOGUE
 from companion.reference import EQUATIONS
 
@@ -466,6 +466,10 @@ def test_mistakes_made_together_are_named_with_the_results_that_have_them(made, 
     assert diagnosis.unexplained == ()
     for name, outputs in named.items():
         assert f"conv2d_backward, {', '.join(outputs)}: {name}: " in str(diagnosis)
+
+
+def test_factors_go_by_names_of_the_catalogue():
+    assert FACTORS.keys() <= {name for _, name in CATALOGUE}
 
 
 def test_two_mistakes_in_one_result():
