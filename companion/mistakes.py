@@ -147,15 +147,15 @@ def _of_examples(backward: Wrong, which: slice) -> Wrong:
 
 _FIRST, _LAST = slice(0, 1), slice(-1, None)
 
-for _target, _equations, _right in (
-    ("conv2d_backward", ("conv-dx", "conv-dw"), conv2d_backward),
-    ("conv_transpose2d_backward", ("transposed-dx", "transposed-dw"), conv_transpose2d_backward),
-    ("dense_backward", ("dense-dx", "dense-dw"), dense_backward),
+for _target, _chapter, _right in (
+    ("conv2d_backward", "conv", conv2d_backward),
+    ("conv_transpose2d_backward", "transposed", conv_transpose2d_backward),
+    ("dense_backward", "dense", dense_backward),
 ):
     _in_each(
         _target,
         "1/N applied in the layer",
-        _equations[1],
+        f"{_chapter}-dw",
         "a gradient was divided by the batch size; the loss did that already, and layers only add.",
         _right,
         lambda dz, x, w, _right=_right, **s: [g / len(x) for g in _right(dz, x, w, **s)],
@@ -163,7 +163,7 @@ for _target, _equations, _right in (
     _in_each(
         _target,
         "sign lost",
-        _equations[0],
+        f"{_chapter}-dx",
         "the gradient has the wrong sign: it would lead uphill.",
         _right,
         lambda dz, x, w, _right=_right, **s: [-g for g in _right(dz, x, w, **s)],
@@ -172,7 +172,7 @@ for _target, _equations, _right in (
         _in_each(
             _target,
             "batch not summed",
-            _equations[1],
+            f"{_chapter}-db",
             "dw and db add up over all examples of the batch.",
             _right,
             _of_examples(_right, _which),
@@ -181,7 +181,7 @@ for _target, _equations, _right in (
     _in_each(
         _target,
         "bias gradient summed over the channels too",
-        _equations[1].replace("dw", "db"),
+        f"{_chapter}-db",
         "db has one number for each bias: its axis is kept, and the others are summed.",
         _right,
         lambda dz, *_, **__: (None, None, dz.sum()),
@@ -190,13 +190,13 @@ for _target, _equations, _right in (
     _in_each(
         _target,
         "axes kept in db",
-        _equations[1].replace("dw", "db"),
+        f"{_chapter}-db",
         "db must have the shape of b; the axes that were summed are still there, of length 1.",
         _right,
         lambda dz, *_, **__: (None, None, dz.sum(axis=tuple(range(dz.ndim - 1)), keepdims=True)),
         (2,),
     )
-    _reordered(_target, _equations[0], _right)
+    _reordered(_target, f"{_chapter}-dx", _right)
 
 # --- conv2d ---------------------------------------------------------------------------------------
 

@@ -188,8 +188,8 @@ class SGD(Optimizer):
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * p
             if self.momentum:
-                gradient = self.momentum * velocity.get(name, 0.0) + gradient  # digits-momentum
-                velocity[name] = gradient
+                gradient = self.momentum * velocity.get(name, 0.0) + gradient
+                velocity[name] = gradient  # digits-momentum
             moved[name] = p - rate * gradient  # network-step
         network.params = moved
 
