@@ -6,7 +6,7 @@ values of a window tie, the first in row-major order wins; padding never wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -77,9 +77,7 @@ def _max_forward(x: FloatArray, window: Window) -> FloatArray:
 
     def largest(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
-        tallest = _over_rows(np.maximum, padded, window.rows, scratch)  # (N, Ho, W + p, C)
-        widest = _over_columns(np.maximum, tallest, window.columns, scratch)
-        _keep(y[images], widest, window.columns)  # pool-max
+        _over_windows(np.maximum, padded, window, y[images], scratch)  # pool-max
 
     in_blocks(largest, x)
     return y
@@ -95,50 +93,41 @@ def _for_channels(of_pixels: NDArray[Any], x: FloatArray) -> NDArray[Any]:
     return np.repeat(of_pixels[..., None], x.shape[3], axis=2)
 
 
-def _over_rows(ufunc: np.ufunc, x: FloatArray, rows: Axis, scratch: Scratch) -> FloatArray:
-    """Maximum or sum of each column of each window, (N, H, W, C) -> (N, Ho, W, C)."""
-    values = _by_rows(x, rows)
-    return _fold(ufunc, values, scratch.empty(values[0].shape, x.dtype))
+def _over_windows(
+    ufunc: np.ufunc, padded: FloatArray, window: Window, out: FloatArray, scratch: Scratch
+) -> None:
+    """Maximum or sum of each window: over its rows first, where a view's runs are long."""
+    n, _, width, C = padded.shape
+    tall = scratch.empty((n, window.rows.out, width, C), padded.dtype)  # (N, Ho, W + p, C)
+    _fold(ufunc, _by_rows(padded, window.rows), tall)
+    _fold(ufunc, _by_columns(tall, window.columns, scratch), out)  # (N, Ho, Wo, C)
 
 
-def _over_columns(ufunc: np.ufunc, x: FloatArray, columns: Axis, scratch: Scratch) -> FloatArray:
-    """The same of each row of the windows that start at each pixel: of shape (N, H, W, C) again.
-
-    Read it at ``columns.tap(0)``: windows that reach into the next row are nobody's.
-    """
-    out = scratch.empty(x.shape, x.dtype)
-    _fold(ufunc, _by_columns(x, columns), _by_columns(out, columns)[0])
-    return out
-
-
-def _fold(ufunc: np.ufunc, values: list[FloatArray], out: FloatArray) -> FloatArray:
+def _fold(ufunc: np.ufunc, values: Iterable[FloatArray], out: FloatArray) -> None:
     """The first with the second, that with the third, and so on."""
-    total = values[0]
-    for value in values[1:]:
+    values = iter(values)
+    total = next(values)
+    for value in values:
         total = ufunc(total, value, out=out)
     if total is not out:  # a single value
         np.copyto(out, total)
-    return out
 
 
-def _keep(y: NDArray[Any], computed: NDArray[Any], columns: Axis) -> None:
-    """Of what was computed for windows that start at any pixel, those that there are."""
-    as_pixels(y)[...] = as_pixels(computed)[:, :, columns.tap(0)]
+def _by_rows(x: NDArray[Any], rows: Axis) -> Iterator[NDArray[Any]]:
+    """What each row of a window meets, as a view (N, Ho, W, C)."""
+    return (x[:, rows.tap(u)] for u in range(rows.kernel))
 
 
-def _by_rows(x: NDArray[Any], rows: Axis) -> list[NDArray[Any]]:
-    """What each row of a window meets, as views (N, Ho, W, C)."""
-    return [x[:, rows.tap(u)] for u in range(rows.kernel)]
+def _by_columns(x: FloatArray, columns: Axis, scratch: Scratch) -> Iterator[FloatArray]:
+    """What each column of a window meets, (N, H, Wo, C), as a copy: a view's runs are C long.
 
-
-def _by_columns(x: NDArray[Any], columns: Axis) -> list[NDArray[Any]]:
-    """What each column of a window that starts at any pixel meets, each one run of memory.
-
-    To compute all of them is quicker than to pick from short runs those of a stride.
+    Two arrays take turns: a copy lasts until the next but one.
     """
-    flat, C = x.reshape(-1), x.shape[3]
-    length = max(flat.size - (columns.kernel - 1) * C, 0)
-    return [flat[v * C : v * C + length] for v in range(columns.kernel)]
+    N, H, _, C = x.shape
+    copies = [scratch.empty((N, H, columns.out, C), x.dtype) for _ in range(2)]
+    for v in range(columns.kernel):
+        as_pixels(copies[v % 2])[...] = as_pixels(x)[:, :, columns.tap(v)]
+        yield copies[v % 2]
 
 
 @nan_is_an_answer
@@ -200,20 +189,13 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
     def compete(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], -np.inf, scratch.empty)
         holds_nan = bool(np.isnan(padded.max()))
-        widest = scratch.empty(padded.shape, x.dtype)  # (N, H + p, W + p, C)
-        at = scratch.zeros(padded.shape, places.dtype)
-        values, (largest, *_), (place, *_) = (
-            _by_columns(each, window.columns) for each in (padded, widest, at)
-        )
-        ats = [place, *np.arange(1, kw, dtype=at.dtype)]
-        _win(values, ats, holds_nan, largest, place, scratch)
-        values, ats = _by_rows(widest, window.rows), _by_rows(at, window.rows)
-        tallest = scratch.empty(values[0].shape, x.dtype)  # (N, Ho, W + p, C)
-        place = scratch.empty(tallest.shape, at.dtype)
-        ats[1:] = [u * W + at for u, at in enumerate(ats[1:], 1)]
-        _win(values, ats, holds_nan, tallest, place, scratch)
-        _keep(y[images], tallest, window.columns)  # pool-max
-        _keep(places[images], place, window.columns)
+        shape = (*padded.shape[:2], *y.shape[2:])  # (N, H + p, Wo, C)
+        widest, at = scratch.empty(shape, x.dtype), scratch.empty(shape, places.dtype)
+        values = _by_columns(padded, window.columns, scratch)
+        _win(values, np.arange(kw, dtype=at.dtype), holds_nan, widest, at, scratch)
+        values = _by_rows(widest, window.rows)
+        ats = (u * W + at for u, at in enumerate(_by_rows(at, window.rows)))
+        _win(values, ats, holds_nan, y[images], places[images], scratch)  # pool-max
 
     in_blocks(compete, x)
     if window.is_padded:
@@ -223,17 +205,18 @@ def _max_with_places(x: FloatArray, window: Window) -> tuple[FloatArray, NDArray
 
 
 def _win(
-    values: list[FloatArray],
-    places: list[NDArray[Any]],
+    values: Iterable[FloatArray],
+    places: Iterable[NDArray[Any]],
     holds_nan: bool,
     largest: FloatArray,
     place: NDArray[Any],
     scratch: Scratch,
 ) -> None:
     """The largest of the values, and the first of the places that hold it."""
-    best, at = values[0], places[0]
-    wins, won = scratch.empty(best.shape, bool), scratch.empty(best.shape, place.dtype)
-    for value, its_place in zip(values[1:], places[1:], strict=True):
+    wins, won = scratch.empty(largest.shape, bool), scratch.empty(place.shape, place.dtype)
+    contestants = zip(values, places, strict=True)
+    best, at = next(contestants)
+    for value, its_place in contestants:
         np.greater(value, best, out=wins)
         if holds_nan:
             wins |= np.isnan(value) & ~np.isnan(best)
@@ -261,12 +244,13 @@ def _max_backward(dy: FloatArray, places: NDArray[Any], window: Window) -> Float
     """Send each window's gradient to the value at its winner's place."""
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
     H, W = rows.size, columns.size
-    dx = np.zeros((N, H, W, C), dy.dtype)
+    dx = np.empty((N, H, W, C), dy.dtype)
     first = (_starts(rows)[:, None] * W + _starts(columns))[..., None] * C + np.arange(C)
     overlap = rows.overlap or columns.overlap
 
     def to_the_winner(images: slice, scratch: Scratch) -> None:
         coming, going = dy[images], dx[images].reshape(-1)
+        going.fill(0)
         won = scratch.empty(coming.shape, np.intp)
         np.multiply(places[images], C, out=won, dtype=np.intp)
         won += first
@@ -333,10 +317,8 @@ def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArra
 
     def average(images: slice, scratch: Scratch) -> None:
         padded = window.pad(x[images], empty=scratch.empty)
-        tall = _over_rows(np.add, padded, window.rows, scratch)  # (N, Ho, W + p, C)
-        total = _over_columns(np.add, tall, window.columns, scratch)
-        _keep(y[images], total, window.columns)
-        np.divide(y[images], counts, out=y[images])  # pool-avg
+        _over_windows(np.add, padded, window, y[images], scratch)
+        y[images] /= counts  # pool-avg
 
     in_blocks(average, x)
     return y
@@ -389,7 +371,7 @@ def avg_pool2d_backward(
 
 
 def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    dx, counts = np.zeros(x.shape, x.dtype), _for_channels(counts, x).astype(x.dtype)
+    dx, counts = np.empty(x.shape, x.dtype), _for_channels(counts, x).astype(x.dtype)
     rows, columns = window.rows, window.columns
 
     def share(images: slice, scratch: Scratch) -> None:
@@ -399,11 +381,13 @@ def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatAr
         across = scratch.zeros((N, rows.out, width, C), x.dtype)
         for v in range(columns.kernel):
             _give(shares, across, (slice(None), slice(None), columns.tap(v)), columns)
-        padded = window.pad(dx[images], 0, scratch.empty)
+        out = dx[images]
+        out.fill(0)
+        padded = window.pad(out, 0, scratch.empty)
         for u in range(rows.kernel):
             _give(across, padded, (slice(None), rows.tap(u)), rows)  # pool-avg-backward
         if window.is_padded:
-            dx[images] = window.crop(padded)
+            out[...] = window.crop(padded)
 
     in_blocks(share, x)
     return dx
