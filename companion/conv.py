@@ -105,19 +105,24 @@ def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> Flo
 
 
 def _correlate(
-    x: FloatArray, w: FloatArray, b: FloatArray, window: Window, out: FloatArray
+    x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
     """Return the work to be done for some images of the batch, as the functions below do."""
     J = side_by_side(window, w.shape[3], x)
     W, wide = spread(w, window, J), window.joined(J)
-    bias = np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
+    bias = None if b is None else np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
 
     def part(images: slice) -> None:
         with lent_scratch() as scratch:
             for block, X in blocks(x[images], wide, scratch):
-                z, product = out[images][block], scratch.empty((len(X), W.shape[1]), x.dtype)
-                np.matmul(X, W, out=product)  # (rows, kh*kw*C) @ (kh*kw*C, K)
-                np.add(product.reshape(z.shape), bias, out=z)
+                z = out[images][block]
+                product = z if z.flags.c_contiguous else scratch.empty(z.shape, z.dtype)
+                rows = product.reshape(len(X), W.shape[1])
+                np.matmul(X, W, out=rows)  # (rows, kh*kw*C) @ (kh*kw*C, K)
+                if bias is not None:
+                    product += bias
+                if product is not z:  # the pixels of a stride lie apart
+                    z[...] = product
 
     return part
 
@@ -238,9 +243,8 @@ def _input_gradient(
     slow = gathered > 2 * scattered and kh * kw > 1  # to add takes twice as long as to copy
     if slow or not np.isfinite(w).all():  # the zeros around dz: 0 * inf is not 0
         return [_scatter(dz, w, window, out)]
-    no_bias = np.zeros(C, w.dtype)
     return [
-        _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), no_bias, each, out=out[pixels])
+        _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), None, each, out=out[pixels])
         for pixels, entries, each in back  # conv-dx, for the pixels that met these entries
     ]
 

@@ -40,8 +40,8 @@ def test_gathered_and_scattered_gradients_are_those_of_the_taps(case, cache, mon
     scattered, gathered = np.full_like(x, np.nan), np.zeros_like(x)
     conv._scatter(dz, w, window, out=scattered)(slice(None))
     for pixels, entries, back in window.back():
-        rotated, no_bias = w[entries][::-1, ::-1].swapaxes(2, 3), np.zeros(len(w[0, 0]))
-        conv._correlate(dz, rotated, no_bias, back, out=gathered[pixels])(slice(None))
+        rotated = w[entries][::-1, ::-1].swapaxes(2, 3)
+        conv._correlate(dz, rotated, None, back, out=gathered[pixels])(slice(None))
     np.testing.assert_allclose(scattered, dx, atol=1e-12)
     np.testing.assert_allclose(gathered, dx, atol=1e-12)
 
