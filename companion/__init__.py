@@ -4,37 +4,17 @@ The companion of a book that derives each of them index by index. One module is 
 public names are here.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-from .conv import Conv2D, conv2d, conv2d_backward
-from .dense import Dense, Flatten, dense, dense_backward
-from .diagnose import Diagnosis, diagnose
-from .im2col import col2im, im2col
-from .network import Layer, Sequential, he_normal
-from .pool import (
-    AvgPool2D,
-    MaxPool2D,
-    avg_pool2d,
-    avg_pool2d_backward,
-    max_pool2d,
-    max_pool2d_backward,
-)
-from .relu import ReLU, relu, relu_backward
-from .shapes import output_size
-from .softmax import (
-    cross_entropy,
-    cross_entropy_backward,
-    cross_entropy_with_gradient,
-    log_softmax,
-    softmax,
-    softmax_backward,
-)
-from .transposed import ConvTranspose2D, conv_transpose2d, conv_transpose2d_backward
 
 if TYPE_CHECKING:
     from .augment import random_shift
+    from .conv import Conv2D, conv2d, conv2d_backward
     from .datasets import Dataset, load_digits, load_fashion_mnist, load_mnist
+    from .dense import Dense, Flatten, dense, dense_backward
+    from .diagnose import Diagnosis, diagnose
     from .digits import digits_network, read_picture, train_digits
     from .fetch import DownloadError
     from .gradcheck import (
@@ -47,6 +27,7 @@ if TYPE_CHECKING:
         check_layer,
         numerical_gradient,
     )
+    from .im2col import col2im, im2col
     from .inside import (
         Misclassified,
         Projection,
@@ -57,30 +38,62 @@ if TYPE_CHECKING:
         principal_components,
         saliency,
     )
+    from .network import Layer, Sequential, he_normal
     from .optim import SGD, Adam, Optimizer, cosine_decay
+    from .pool import (
+        AvgPool2D,
+        MaxPool2D,
+        avg_pool2d,
+        avg_pool2d_backward,
+        max_pool2d,
+        max_pool2d_backward,
+    )
+    from .relu import ReLU, relu, relu_backward
+    from .shapes import output_size
+    from .softmax import (
+        cross_entropy,
+        cross_entropy_backward,
+        cross_entropy_with_gradient,
+        log_softmax,
+        softmax,
+        softmax_backward,
+    )
     from .train import Evaluation, History, evaluate, fit
+    from .transposed import ConvTranspose2D, conv_transpose2d, conv_transpose2d_backward
 
 __version__ = "0.1.0"
 
-# The layers are there at once. Training, checks and data are loaded with the first of their names
-# that somebody asks for: `import companion` takes hardly longer than `import numpy`.
-_LATER = {
+# Each module is loaded with the first of its names that somebody asks for.
+_MODULES = {
     "augment": "random_shift",
+    "conv": "Conv2D conv2d conv2d_backward",
     "datasets": "Dataset load_digits load_fashion_mnist load_mnist",
+    "dense": "Dense Flatten dense dense_backward",
+    "diagnose": "Diagnosis diagnose",
     "digits": "digits_network read_picture train_digits",
     "fetch": "DownloadError",
     "gradcheck": (
         "AdjointReport ArgumentReport GradientError GradientReport check_adjoint "
         "check_gradient check_layer numerical_gradient"
     ),
+    "im2col": "col2im im2col",
     "inside": (
         "Misclassified Projection activations confusion_matrix most_confident_mistakes "
         "occlusion principal_components saliency"
     ),
+    "network": "Layer Sequential he_normal",
     "optim": "SGD Adam Optimizer cosine_decay",
+    "pool": ("AvgPool2D MaxPool2D avg_pool2d avg_pool2d_backward max_pool2d max_pool2d_backward"),
+    "relu": "ReLU relu relu_backward",
+    "shapes": "output_size",
+    "softmax": (
+        "cross_entropy cross_entropy_backward cross_entropy_with_gradient log_softmax softmax "
+        "softmax_backward"
+    ),
     "train": "Evaluation History evaluate fit",
+    "transposed": "ConvTranspose2D conv_transpose2d conv_transpose2d_backward",
 }
-_HOME = {name: module for module, names in _LATER.items() for name in names.split()}
+_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
     "SGD",
@@ -153,13 +166,25 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
+    if name in _HOME:
+        value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        return value
+    if name in _MODULES:
         return import_module(f".{name}", __name__)
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Where a function and its module share a name, here the name is the function's."""
+
+    def __setattr__(self, name: str, value: object) -> None:  # Python, having loaded a module
+        if _HOME.get(name) == name and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -20,8 +20,19 @@ def test_what_only_some_need_is_loaded_when_they_ask():
     command = [sys.executable, "-c", LOADED]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     loaded, names = done.stdout.splitlines()
-    assert not set(loaded.split()) & {*companion._LATER, "mistakes", "reference", "plots"}
+    assert not loaded.split()
     assert names == "companion.train companion.gradcheck relu"
+
+
+@pytest.mark.parametrize("name", sorted(companion._MODULES.keys() & set(companion.__all__)))
+def test_a_name_that_a_module_shares_is_the_function_however_it_was_loaded(name):
+    code = f"""
+import companion.{name}, companion.train, companion.diagnose
+from companion import {name} as by_name
+from companion.{name} import {name} as by_module
+assert companion.{name} is by_name is by_module and callable(by_name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
 
 
 def test_every_public_name_is_there():
