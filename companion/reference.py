@@ -544,7 +544,8 @@ def softmax_backward(da: Array, a: Array) -> Array:
 def softmax_loss(z: Array, y: Array) -> float:
     """``L = -(1/N) sum_n sum_k y[n,k] log a[n,k]``."""
     log_a = softmax_log(z)
-    return -sum(float(y[n, k] * log_a[n, k]) for n, k in np.ndindex(z.shape)) / len(z)
+    labelled = [place for place in np.ndindex(z.shape) if y[place]]  # 0 log 0 counts as 0
+    return -sum(float(y[place] * log_a[place]) for place in labelled) / len(z)
 
 
 @equation("softmax-da")
@@ -563,7 +564,7 @@ def softmax_loss_logits(z: Array, y: Array) -> float:
     total = 0.0
     for n in range(N):
         total += math.log(sum(math.exp(z[n, k2]) for k2 in range(K))) * float(sum(y[n]))
-        total -= sum(float(y[n, k] * z[n, k]) for k in range(K))
+        total -= sum(float(y[n, k] * z[n, k]) for k in range(K) if y[n, k])
     return float(total / N)
 
 

@@ -53,6 +53,13 @@ def test_loss_and_gradient_at_once_are_those_of_one_after_the_other(dtype, soft)
     np.testing.assert_array_equal(dz, cross_entropy_backward(z, y), strict=True)
 
 
+def test_a_class_that_is_masked_and_has_no_label_costs_nothing():
+    z, y = np.array([[-np.inf, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
+    for loss in (cross_entropy, reference.softmax_loss, reference.softmax_loss_logits):
+        with np.errstate(divide="ignore"):
+            assert loss(z, y) == pytest.approx(np.log(2), rel=1e-15)
+
+
 def test_a_loss_too_large_for_its_precision_is_infinite_without_a_warning():
     z = np.array([[3e38, 0], [3e38, 0]], np.float32)
     assert cross_entropy(z, [1, 1]) == np.inf

@@ -613,7 +613,7 @@ def test_two_hundred_steps_of_the_digits_network_are_those_of_pytorch(torch, opt
     assert len(expected) == steps
     assert np.mean(expected[-20:]) < 0.5 * expected[0]
     name = f"200 losses of training, {optimizer}: PyTorch"
-    assert_close(name, history.step_loss, np.array(expected), tolerance=1e-6)
+    assert_close(name, history.step_loss, np.array(expected), tolerance=1e-12)
 
 
 @pytest.mark.parametrize(
