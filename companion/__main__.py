@@ -62,20 +62,7 @@ def _print_to_nobody() -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, keep it, and say how well it reads images it has not seen."""
-    out, checkpoint = Path(arguments.out), arguments.checkpoint
-    if arguments.resume and checkpoint is None:
-        raise ValueError("--resume needs --checkpoint, the file to go on from")
-    try_place(out)
-    goes_on = arguments.resume and Path(checkpoint).exists()
-    if out.exists() and not (arguments.force or goes_on):
-        or_go_on = ", or go on with --resume" if checkpoint and Path(checkpoint).exists() else ""
-        raise FileExistsError(
-            f"there is a file {out}: name another with --out, or add --force{or_go_on}"
-        )
-    if checkpoint is not None:
-        try_place(Path(checkpoint))
-        if Path(checkpoint).resolve() == out.resolve():
-            raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
+    out, checkpoint, goes_on = _places(arguments)
     digits, rng = _digits(arguments), _generator(arguments)
     network, start = digits_network(rng), time.monotonic()
     epochs: list[int] = []
@@ -115,6 +102,26 @@ def train(arguments: argparse.Namespace) -> int:
     _print_reading(network, digits)
     print(f"saved: {out}")
     return 0
+
+
+def _places(arguments: argparse.Namespace) -> tuple[Path, Path | None, bool]:
+    """Where the network and the checkpoint go, and whether that one is there to go on from."""
+    out = Path(arguments.out)
+    checkpoint = None if arguments.checkpoint is None else Path(arguments.checkpoint)
+    if arguments.resume and checkpoint is None:
+        raise ValueError("--resume needs --checkpoint, the file to go on from")
+    try_place(out)
+    there = checkpoint is not None and checkpoint.exists()
+    if out.exists() and not (arguments.force or (arguments.resume and there)):
+        or_go_on = ", or go on with --resume" if there else ""
+        raise FileExistsError(
+            f"there is a file {out}: name another with --out, or add --force{or_go_on}"
+        )
+    if checkpoint is not None:
+        try_place(checkpoint)
+        if checkpoint.resolve() == out.resolve():
+            raise ValueError(f"--checkpoint and --out must be two files, got {checkpoint} for both")
+    return out, checkpoint, arguments.resume and there
 
 
 def evaluate_model(arguments: argparse.Namespace) -> int:

@@ -168,7 +168,7 @@ def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> No
 
     def part(these: slice) -> None:
         with lent_scratch() as scratch:
-            for n in range(these.start, min(these.stop, len(x)), images):
+            for n in range(these.start, these.stop, images):
                 scratch.reset()
                 function(slice(n, min(n + images, these.stop)), scratch)
 

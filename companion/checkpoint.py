@@ -7,6 +7,8 @@ the history so far and the best parameters. It does not hold the examples, but k
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +82,9 @@ def load_checkpoint(path: Path, training: Training) -> None:
     import json
 
     arrays = load_arrays(path, "a checkpoint")
-    try:
+    with _read_from(path):
         about = json.loads(str(arrays["about"]))
         version, identity, state = about["format"], dict(about["identity"]), dict(about["rng"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if version != FORMAT:
         raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {version}")
     for what, ours in training.identity.items():
@@ -93,27 +93,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
                 f"{path} is of another training: its {what} is {identity.get(what)!r}, "
                 f"and here it is {ours!r}"
             )
-    try:
-        held_out = _array(arrays, "held_out", "i", 1)
-        step_loss = _array(arrays, "step_loss", "f", 1).tolist()
-        train, validation = (
-            [(loss, accuracy) for loss, accuracy in _array(arrays, part, "f", 2).tolist()]
-            for part in ("train", "validation")
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}") from error
-    if not np.isin(held_out, np.arange(training.count)).all():
-        raise ValueError(f"{path} holds out examples that there are not")
-    if not len(np.unique(held_out)) == len(held_out) == len(training.held_out):
-        raise ValueError(
-            f"{path} must hold out {len(training.held_out)} of the examples, each once"
-        )
-    epochs = len(train)
-    if len(validation) not in (0, epochs) or len(step_loss) % max(epochs, 1) or not epochs:
-        raise ValueError(
-            f"{path} contradicts itself: {epochs} epochs, {len(step_loss)} steps, "
-            f"{len(validation)} validations"
-        )
+    step_loss, train, validation = _history(path, arrays)
+    held_out = _held_out(path, arrays, training)
     generator, before = training.rng.bit_generator, training.rng.bit_generator.state
     if state.get("bit_generator") != before["bit_generator"]:
         raise ValueError(
@@ -127,12 +108,7 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(str(error)) from error
     remembered = _group(arrays, "optimizer")
     if isinstance(training.optimizer, Optimizer):
-        if remembered.get("steps", 0) != len(step_loss):
-            raise ValueError(f"{path} contradicts itself: the optimizer counts other steps")
-        for name, array in remembered.items():
-            parameter = expected.get(name.partition(".")[2])
-            if parameter is not None and array.shape != parameter.shape:
-                raise ValueError(f"{path}: the optimizer's {name} has shape {array.shape}")
+        _check_memory(path, remembered, expected, len(step_loss))
     try:
         generator.state = state
         training.optimizer.state = remembered
@@ -142,6 +118,63 @@ def load_checkpoint(path: Path, training: Training) -> None:
     training.network.params = params
     training.best_params, training.held_out = best, held_out
     training.step_loss, training.train, training.validation = step_loss, train, validation
+
+
+Results = list[tuple[float, float]]  # loss and accuracy of each epoch
+
+
+def _history(path: Path, arrays: dict[str, NDArray[Any]]) -> tuple[list[float], Results, Results]:
+    """The losses of the steps, and the results of the epochs, if they fit each other."""
+    with _read_from(path):
+        step_loss = _array(arrays, "step_loss", "f", 1).tolist()
+        train, validation = (
+            [(loss, accuracy) for loss, accuracy in _array(arrays, part, "f", 2).tolist()]
+            for part in ("train", "validation")
+        )
+    epochs = len(train)
+    if len(validation) not in (0, epochs) or len(step_loss) % max(epochs, 1) or not epochs:
+        raise ValueError(
+            f"{path} contradicts itself: {epochs} epochs, {len(step_loss)} steps, "
+            f"{len(validation)} validations"
+        )
+    return step_loss, train, validation
+
+
+def _held_out(path: Path, arrays: dict[str, NDArray[Any]], training: Training) -> NDArray[np.intp]:
+    """The examples held out, if they are as many as here, each once."""
+    with _read_from(path):
+        held_out = _array(arrays, "held_out", "i", 1)
+    if not np.isin(held_out, np.arange(training.count)).all():
+        raise ValueError(f"{path} holds out examples that there are not")
+    if not len(np.unique(held_out)) == len(held_out) == len(training.held_out):
+        raise ValueError(
+            f"{path} must hold out {len(training.held_out)} of the examples, each once"
+        )
+    return held_out
+
+
+def _check_memory(
+    path: Path,
+    remembered: dict[str, NDArray[Any]],
+    params: Mapping[str, FloatArray],
+    steps: int,
+) -> None:
+    """Refuse what an optimiser of the package cannot have remembered after these steps."""
+    if remembered.get("steps", 0) != steps:
+        raise ValueError(f"{path} contradicts itself: the optimizer counts other steps")
+    for name, array in remembered.items():
+        parameter = params.get(name.partition(".")[2])
+        if parameter is not None and array.shape != parameter.shape:
+            raise ValueError(f"{path}: the optimizer's {name} has shape {array.shape}")
+
+
+@contextmanager
+def _read_from(path: Path) -> Iterator[None]:
+    """What is missing or of another kind, as an error that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}") from error
 
 
 def fingerprint(*arrays: NDArray[Any]) -> str:

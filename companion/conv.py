@@ -14,19 +14,19 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import block_size, blocks, lent_scratch, side_by_side, spread, unspread
+from .blocks import Scratch, block_size, blocks, lent_scratch, side_by_side, spread, unspread
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
     Padding,
     Size,
     Window,
+    as_bias,
     as_float,
     as_gradient,
     as_int,
     as_pair,
     as_pixels,
-    as_vector,
     check_last_axis,
     check_padding,
     column_sums,
@@ -44,7 +44,6 @@ class Settings(TypedDict):
     dilation: Size
 
 
-@nan_is_an_answer
 def conv2d(
     x: ArrayLike,
     w: ArrayLike,
@@ -92,9 +91,7 @@ def conv2d(
            [-4., -4.]])
     """
     x, w, window = _door(x, w, stride, padding, dilation)
-    K = w.shape[3]
-    b = as_vector("b", np.zeros(K, w.dtype) if b is None else b, K, "output channel of w")
-    x, w, b = one_dtype(x, w, b)
+    x, w, b = one_dtype(x, w, as_bias(b, w, 3, "output channel of w"))
     return _forward(x, w, b, window)
 
 
@@ -256,27 +253,30 @@ def _scatter(
     W, (rows, columns) = spread(w, window, 1), window
     dz = np.ascontiguousarray(dz)
 
+    def add_back(D: FloatArray, padded: FloatArray, i: int, scratch: Scratch) -> None:
+        """Rows ``i, i + 1, ...`` of some images' dz, (N, height, Wo, K); the batch comes last."""
+        block = as_pixels(D).transpose(1, 2, 0)
+        last = scratch.empty((*block.shape, K), w.dtype)  # (height, Wo, N, K)
+        as_pixels(last)[...] = block
+        dX = scratch.empty((len(W), block.size), w.dtype)
+        np.matmul(W, last.reshape(block.size, K).T, out=dX)
+        patches = dX.reshape(kh, kw, C, *block.shape)
+        wide = scratch.zeros((kh, C, len(block), columns.padded, len(D)), w.dtype)
+        for v in range(kw):
+            wide[:, :, :, columns.tap(v)] += patches[:, v]
+        for u in range(kh):
+            padded[:, rows.tap(u)][:, i : i + len(block)] += wide[u]  # im2col-back
+
     def part(images: slice) -> None:
         D, dx = dz[images], out[images]
         count, height = block_size(len(D), Ho, Wo * W.shape[0] * W.itemsize)
         with lent_scratch() as scratch:
             for n in range(0, len(D), count):
                 scratch.reset()
-                these = D[n : n + count]
-                N = len(these)
+                N = len(D[n : n + count])
                 padded = scratch.zeros((C, rows.padded, columns.padded, N), w.dtype)
                 for i in range(0, Ho, height):
-                    block = as_pixels(these[:, i : i + height]).transpose(1, 2, 0)
-                    last = scratch.empty((*block.shape, K), w.dtype)  # the batch comes last
-                    as_pixels(last)[...] = block
-                    dX = scratch.empty((len(W), block.size), w.dtype)
-                    np.matmul(W, last.reshape(block.size, K).T, out=dX)
-                    felt = dX.reshape(kh, kw, C, *block.shape)
-                    wide = scratch.zeros((kh, C, len(block), columns.padded, N), w.dtype)
-                    for v in range(kw):
-                        wide[:, :, :, columns.tap(v)] += felt[:, v]
-                    for u in range(kh):
-                        padded[:, rows.tap(u)][:, i : i + height] += wide[u]  # im2col-back
+                    add_back(D[n : n + count, i : i + height], padded, i, scratch)
                     scratch.reset(1)
                 dx[n : n + count] = window.crop(padded).transpose(3, 1, 2, 0)
 

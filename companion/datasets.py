@@ -276,8 +276,6 @@ def _complete(
     progress: bool,
 ) -> None:
     """Check the files that are there; then fetch those that are not."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"directory must be a folder, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in _FILES if not _check(folder, name, checksums[name])]
     for name in missing:

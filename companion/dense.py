@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from .network import Layer, he_normal
 from .shapes import (
     FloatArray,
+    as_bias,
+    as_examples,
     as_float,
     as_gradient,
     as_int,
-    as_vector,
     check_last_axis,
     column_sums,
     nan_is_an_answer,
@@ -26,7 +27,6 @@ from .shapes import (
 from .threads import in_parts
 
 
-@nan_is_an_answer
 def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
     """Every output as a weighted sum of every input.
 
@@ -58,8 +58,7 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
     array([[1.5, 2.5, 4.5]])
     """
     x, w = _door(x, w)
-    b = as_vector("b", np.zeros(w.shape[1], w.dtype) if b is None else b, w.shape[1], "column of w")
-    x, w, b = one_dtype(x, w, b)
+    x, w, b = one_dtype(x, w, as_bias(b, w, 1, "column of w"))
     z = np.empty((len(x), w.shape[1]), x.dtype)
 
     def part(examples: slice) -> None:
@@ -205,10 +204,8 @@ class Flatten(Layer):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """(N, ...) -> (N, I), row-major."""
-        x = as_float("x", x)
-        if x.ndim < 2:
-            raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
-        return self._remember(x).reshape(_flat(x)).copy()  # not a view of the caller's array
+        x = self._remember(as_examples("x", x))
+        return x.reshape(_flat(x)).copy()  # not a view of the caller's array
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """(N, I) -> (N, ...), row-major."""

@@ -246,7 +246,7 @@ def _usable(
     }
     taken = _keywords(function, defaults)
     skipped = tuple(name for name in defaults if name not in taken)
-    no_bias = "b" in about.probes[0].arguments and _takes_at_most_two(function)
+    no_bias = "b" in about.probes[0].arguments and not _takes_a_third(function, defaults)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
@@ -258,15 +258,15 @@ def _usable(
     return probes, (*skipped, "b") if no_bias else skipped
 
 
-def _takes_at_most_two(function: Callable[..., Any]) -> bool:
-    """Whether a third positional argument, such as a bias, would be one too many."""
+def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
+    """Whether there is a place for a third array, such as a bias, that is not a setting's."""
     try:
-        inspect.signature(function).bind_partial(1, 2, 3)
-    except TypeError:
-        return True
-    except ValueError:  # some built-in functions have none to inspect
+        bound = inspect.signature(function).bind_partial(1, 2, 3)
+    except TypeError:  # one too many
         return False
-    return False
+    except ValueError:  # some built-in functions have none to inspect
+        return True
+    return not bound.arguments.keys() & settings.keys()
 
 
 def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str]:
@@ -401,21 +401,22 @@ def _explained(
     )
     if whole:
         return tuple(whole), (), ()
-    if ran and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
+    right = _all_same(given, expected, probes)  # wherever it did not raise
+    if not right and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
         reason = "the numbers agree to about seven digits: somewhere float64 became float32."
         single = Mistake(about.function.__name__, "computed in float32", reason, about.equation, ())
         return (single,), (), ()
-    if not ran or any(len(answer.outputs) != len(about.outputs) for answer in given):
+    if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
 
     mistakes: dict[Mistake, tuple[str, ...]] = {}
     unexplained = []
     for position, name in enumerate(about.outputs):
-        mine, right = (_result(answers, position) for answers in (given, expected))
-        if _all_same(mine, right, probes):
+        mine, wanted = (_result(answers, position) for answers in (given, expected))
+        if _all_same(mine, wanted, probes):
             continue
         ways = [(entry, _result(wrong, position)) for entry, wrong in tried]
-        found = _explained_result(mine, right, ways, probes)
+        found = _explained_result(mine, wanted, ways, probes)
         for entry in found:
             mistakes[entry] = (*mistakes.get(entry, ()), name)
         unexplained += [] if found else [name]

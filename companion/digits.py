@@ -6,7 +6,7 @@ Chapter ``digits``.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ from .pool import MaxPool2D
 from .relu import ReLU
 from .shapes import as_generator, as_int
 from .train import History, fit, validation_count
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
 
 BATCH_SIZE = 32
 SIDE, BOX = 28, 20  # of an image, and of the digit in it
@@ -188,27 +193,12 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.png'
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise ImportError(
             'pictures are read with Pillow: pip install "convnet-companion[images]"'
         ) from error
-    try:
-        with Image.open(as_path("path", path)) as file:
-            picture = ImageOps.exif_transpose(file)  # upright, as it was taken
-            picture.load()
-    except OSError as error:
-        if str(path) in str(error):
-            raise
-        raise OSError(f"{path}: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is too large: {error}") from error
-    if picture.mode.startswith(("I", "F")):  # conversion would cut them off at 255
-        values = np.asarray(picture, np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError(f"{path} has pixels that are no numbers")
-        white = next((top for top in (1, 255, 65535) if values.max() <= top), values.max())
-        picture = Image.fromarray((values * (255 / white)).clip(0, 255).astype(np.uint8))
+    picture = _opened(as_path("path", path))
     for paper in ("white", "black"):  # shows through what is transparent
         whole = Image.new("RGBA", picture.size, paper)
         whole.alpha_composite(picture.convert("RGBA"))
@@ -224,6 +214,29 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         width, height = (max(1, round(BOX * n / max(digit.size))) for n in digit.size)
         ink = _centred(np.asarray(digit.resize((width, height), Image.Resampling.BOX)))
     return ink[np.newaxis, :, :, np.newaxis]
+
+
+def _opened(path: Path) -> Image.Image:
+    """A picture as it was taken, upright, with no more than 256 shades of a colour."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except (OSError, SyntaxError) as error:  # Pillow's name for a PNG that is damaged inside
+        if isinstance(error, OSError) and str(path) in str(error):
+            raise
+        raise OSError(f"{path}: {error}") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} is too large: {error}") from error
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture, np.float64)  # conversion would cut them off at 255
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path} has pixels that are no numbers")
+    white = next((top for top in (1, 255, 65535) if values.max() <= top), values.max())
+    return Image.fromarray((values * (255 / white)).clip(0, 255).astype(np.uint8))
 
 
 def _ink(light: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -247,5 +260,5 @@ def _centred(digit: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _centre_of_mass(image: NDArray[np.float32]) -> tuple[float, float]:
-    rows, columns = np.indices(image.shape)
-    return float((rows * image).sum() / image.sum()), float((columns * image).sum() / image.sum())
+    rows, columns = (float(np.average(place, weights=image)) for place in np.indices(image.shape))
+    return rows, columns

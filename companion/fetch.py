@@ -12,7 +12,6 @@ from .files import disk, written_whole
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    import gzip
     from pathlib import Path
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -171,13 +170,10 @@ def _receive(address: str, file: BinaryIO, *, progress: bool) -> None:
         raise _Failed(_REFUSED, f"cut off after {received} of {length} bytes")
 
 
-def _sha256(file: BinaryIO | gzip.GzipFile) -> str:
+def _sha256(file: Any) -> str:
     import hashlib
 
-    digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _verify(file: BinaryIO, checksums: Collection[str]) -> None:

@@ -184,8 +184,7 @@ def numerical_gradient(
     """
     check_callable("f", f)
     x = as_float("x", x)
-    if step is not None:
-        in_range("step", step, above=0.0)
+    step = None if step is None else in_range("step", step, above=0.0)
     if not isinstance(method, str) or method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     slope, widening = _METHODS[method]
@@ -268,6 +267,7 @@ def check_gradient(
     if len(names) != len(arguments):
         raise ValueError(f"names must name {len(arguments)} arguments, got {names!r}")
     in_range("rtol", rtol, above=0.0)
+    step = None if step is None else in_range("step", step, above=0.0)
     entries = None if entries is None else as_int("entries", entries)
     rng = np.random.default_rng(_SEED) if rng is None else as_generator("rng", rng)
     points = [
@@ -278,23 +278,15 @@ def check_gradient(
         cotangent = rng.standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
 
-    gradients = backward(*_copies([dz, *points]))
-    lone = len(points) == 1 and isinstance(gradients, list) and len(gradients) != 1
-    if lone or not isinstance(gradients, tuple | list):
-        gradients = (gradients,)
-    if len(gradients) != len(points):
-        raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
-    checked = [  # copied, for forward may write over what backward returned
-        (position, name, as_gradient(f"the gradient of {name}", gradient, x.shape, name).copy())
-        for position, (name, gradient, x) in enumerate(zip(names, gradients, points, strict=True))
-        if gradient is not None
-    ]
+    gradients = _gradients(backward, dz, points, names)
 
     magnitude = float(np.abs(dz * z).sum())
     eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
     reports = []
-    for position, name, analytic in checked:
-        x = points[position]
+    for position, (name, x) in enumerate(zip(names, points, strict=True)):
+        analytic = gradients[position]
+        if analytic is None:
+            continue
 
         def loss(nudged: FloatArray, position: int = position) -> float:
             replaced = _copies([*points[:position], nudged, *points[position + 1 :]])
@@ -314,6 +306,24 @@ def check_gradient(
     if not report.ok:
         raise GradientError(report)
     return report
+
+
+def _gradients(
+    backward: Callable[..., Any],
+    dz: FloatArray,
+    points: Sequence[FloatArray],
+    names: Sequence[str],
+) -> list[FloatArray | None]:
+    """What ``backward`` returns for each argument; copied, for forward may write over it."""
+    returned = backward(*_copies([dz, *points]))
+    lone = len(points) == 1 and isinstance(returned, list) and len(returned) != 1
+    gradients = (returned,) if lone or not isinstance(returned, tuple | list) else returned
+    if len(gradients) != len(points):
+        raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
+    return [
+        None if g is None else as_gradient(f"the gradient of {name}", g, x.shape, name).copy()
+        for g, name, x in zip(gradients, names, points, strict=True)
+    ]
 
 
 def check_layer(
@@ -451,7 +461,7 @@ def check_adjoint(
     aty = as_gradient("backward(y)", backward(y.copy()), x.shape, "x")
     left, right = float((ax * y).sum()), float((x * aty).sum())  # gradcheck-adjoint
     size = float(np.abs(ax * y).sum() + np.abs(x * aty).sum())
-    relative = abs(left - right) / size if size else abs(left - right)
+    relative = abs(left - right) / size if size else 0.0
     report = AdjointReport(relative <= rtol, left, right, relative)
     if not report.ok:
         raise GradientError(report)
@@ -494,8 +504,7 @@ def _step(
 ) -> float:
     """The nudge for one entry of ``x``: the one asked for, or one that suits the precision."""
     if step is not None:
-        in_range("step", step, above=0.0)
-        return float(step)
+        return step
     precision = float(np.finfo(x.dtype).eps) if eps is None else eps
     default: float = widening * precision ** (1 / 3)  # gradcheck-step
     return default * max(1.0, abs(float(x[index])))

@@ -7,13 +7,12 @@ remembers for ``backward``, stay what they were. :mod:`companion.plots` draws th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import LayerLike, Sequential, check_protocol, logits_of
+from .network import LayerLike, Sequential, all_logits, batches, check_protocol, logits_of
 from .shapes import (
     Axis,
     FloatArray,
@@ -22,6 +21,7 @@ from .shapes import (
     Window,
     as_array,
     as_classes,
+    as_examples,
     as_float,
     as_gradient,
     as_int,
@@ -91,10 +91,10 @@ def activations(network: LayerLike, x: ArrayLike, *, batch_size: int = 256) -> l
     [array([[ 3., -4.]]), array([[3., 0.]])]
     """
     network = _copy(network)
-    x, size = _examples(x), as_int("batch_size", batch_size)
+    x, size = as_examples("x", x), as_int("batch_size", batch_size)
     layers = network.layers if isinstance(network, Sequential) else [network]
     outputs: list[list[FloatArray]] = [[] for _ in layers]
-    for batch in _batches(len(x), size):
+    for batch in batches(len(x), size):
         out = x[batch]
         for layer, seen in zip(layers, outputs, strict=True):
             out = layer.forward(out)
@@ -195,10 +195,10 @@ def most_confident_mistakes(
     (array([1, 0]), array([0, 0]))
     """
     network = _copy(network)
-    x, size = _examples(x), as_int("batch_size", batch_size)
+    x, size = as_examples("x", x), as_int("batch_size", batch_size)
     labels = as_classes("y", y, len(x))
     most = None if count is None else as_int("count", count)
-    logits = np.concatenate([logits_of(network, x[batch]) for batch in _batches(len(x), size)])
+    logits = all_logits(network, x, size)
     labels = check_classes("y", labels, logits.shape[1])
     said = logits.argmax(axis=1)
     # In float32 the surest would all round to a probability of one.
@@ -254,10 +254,10 @@ def saliency(
     array([[1., 3.]])
     """
     network = _copy(network)
-    x, size = _examples(x), as_int("batch_size", batch_size)
+    x, size = as_examples("x", x), as_int("batch_size", batch_size)
     chosen = _as_target(target, len(x))
     gradients = []
-    for batch in _batches(len(x), size):
+    for batch in batches(len(x), size):
         z = logits_of(network, x[batch])
         dz = np.zeros_like(z)
         dz[np.arange(len(z)), _of(z, chosen, batch)] = 1
@@ -329,14 +329,14 @@ def occlusion(
     cover, size = x.dtype.type(in_range("fill", fill)), as_int("batch_size", batch_size)
     chosen = _as_target(target, len(x))
 
-    logits = np.concatenate([logits_of(network, x[batch]) for batch in _batches(len(x), size)])
+    logits = all_logits(network, x, size)
     chosen = _of(logits, chosen, slice(None))
     whole = log_softmax(logits)[np.arange(len(x)), chosen]  # (N,)
 
     rows, columns = _covered(window.rows), _covered(window.columns)  # (Ho, H), (Wo, W)
     N, (Ho, Wo) = len(x), window.out_size
     falls = []
-    for batch in _batches(N * Ho * Wo, size):
+    for batch in batches(N * Ho * Wo, size):
         n, place = np.divmod(np.arange(batch.start, min(batch.stop, N * Ho * Wo)), Ho * Wo)
         i, j = np.divmod(place, Wo)
         covered = rows[i][:, :, np.newaxis] & columns[j][:, np.newaxis, :]  # (B, H, W)
@@ -405,23 +405,9 @@ def _copy(network: LayerLike) -> LayerLike:
     return copy.deepcopy(network)
 
 
-def _examples(x: ArrayLike) -> FloatArray:
-    examples = as_float("x", x)
-    if examples.ndim < 2:
-        raise ValueError(f"x must have the axes (N, ...), got shape {examples.shape}")
-    return examples
-
-
-def _batches(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most ``size``; one empty slice if there is nothing, for the shapes."""
-    for start in range(0, max(n, 1), size):
-        yield slice(start, start + size)
-
-
 def _covered(axis: Axis) -> NDArray[np.bool_]:
     """Whether output ``i``'s window lies over position ``h``, (out, size)."""
-    start = axis.stride * np.arange(axis.out)[:, np.newaxis] - axis.low
-    h = np.arange(axis.size)
+    start, h = axis.starts[:, np.newaxis], np.arange(axis.size)
     return (start <= h) & (h < start + axis.kernel)
 
 

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .files import as_path, load_arrays, save_arrays
-from .shapes import FloatArray, as_array, as_float, as_generator, as_int, as_sizes
+from .shapes import (
+    FloatArray,
+    as_array,
+    as_examples,
+    as_float,
+    as_generator,
+    as_int,
+    as_sizes,
+    nan_is_an_answer,
+)
 
 
 class LayerLike(Protocol):
@@ -95,6 +104,7 @@ class Layer(ABC):
             raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
         return self._seen
 
+    @nan_is_an_answer
     def _params_like(self, x: FloatArray, *names: str) -> list[FloatArray]:
         """The named parameters in the precision of ``x``."""
         return [self.params[name].astype(x.dtype, copy=False) for name in names]
@@ -174,14 +184,16 @@ class Sequential(Layer):
         self.layers: list[LayerLike] = list(layers)
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
+        seen: set[int] = set()
         for position, layer in enumerate(self.layers):
             check_protocol(f"layers[{position}]", layer)
-            earlier = [leaf for before in self.layers[:position] for leaf in _leaves(before)]
-            if any(leaf is other for leaf in _leaves(layer) for other in earlier):
+            leaves = {id(leaf) for leaf in _leaves(layer)}
+            if leaves & seen:
                 raise ValueError(
                     f"layers[{position}] must be a layer of its own, got {layer!r} a second time: "
                     "a layer remembers one input only"
                 )
+            seen |= leaves
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output of the last layer."""
@@ -218,8 +230,8 @@ class Sequential(Layer):
 
     @property
     def grads(self) -> dict[str, FloatArray]:  # type: ignore[override]
-        """Every parameter's gradient, under its layer's position."""
-        return dict(self._named("grads"))
+        """Every parameter's gradient, under its layer's position. Entries cannot be assigned to."""
+        return _JoinedGrads(self._named("grads"))
 
     def predict(self, x: ArrayLike, *, batch_size: int = 256) -> NDArray[np.intp]:
         """Most likely class (N,) of each example: the place of its largest logit.
@@ -243,12 +255,8 @@ class Sequential(Layer):
         TypeError, ValueError
             If ``x`` does not fit the first layer, or the last one does not give logits (N, K).
         """
-        x, size = as_float("x", x), as_int("batch_size", batch_size)
-        if x.ndim < 1:
-            raise ValueError(f"x must have the axes (N, ...), got shape {x.shape}")
-        starts = range(0, max(len(x), 1), size)
-        logits = [logits_of(self, x[i : i + size]) for i in starts]
-        classes: NDArray[np.intp] = np.concatenate(logits).argmax(axis=1)
+        logits = all_logits(self, as_examples("x", x), as_int("batch_size", batch_size))
+        classes: NDArray[np.intp] = logits.argmax(axis=1)
         return classes
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -335,6 +343,18 @@ class _JoinedParams(dict[str, FloatArray]):
         return dict, (dict(self),)
 
 
+class _JoinedGrads(dict[str, FloatArray]):
+    """A network's gradients as one dictionary; what is assigned to it would reach no layer."""
+
+    def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("write into a network's gradients in place, or assign to its layers' grads")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refused
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
 def _leaves(layer: LayerLike) -> list[LayerLike]:
     """The layers of a network and of the networks in it; a layer alone is its own."""
     if not isinstance(layer, Sequential):
@@ -390,6 +410,17 @@ def logits_of(network: LayerLike, x: FloatArray) -> FloatArray:
             f"the network's output must have shape ({len(x)}, K), K >= 1, got shape {z.shape}"
         )
     return z
+
+
+def all_logits(network: LayerLike, x: FloatArray, batch_size: int) -> FloatArray:
+    """Logits (N, K) of all examples, some in each forward pass."""
+    return np.concatenate([logits_of(network, x[batch]) for batch in batches(len(x), batch_size)])
+
+
+def batches(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size``; one empty slice if there is nothing, for the shapes."""
+    for start in range(0, max(n, 1), size):
+        yield slice(start, start + size)
 
 
 def check_protocol(name: str, layer: Any) -> None:

@@ -111,16 +111,16 @@ class Optimizer(ABC):
     @state.setter
     def state(self, new: Mapping[str, ArrayLike]) -> None:
         memory: dict[str, dict[str, FloatArray]] = {kind: {} for kind in self._memory}
-        for name, value in new.items():
-            kind, _, parameter = name.partition(".")
-            if name != "steps" and kind not in memory:
-                raise ValueError(f"state must be that of {type(self).__name__}, got {name}")
-            if name != "steps":
-                memory[kind][parameter] = as_float(f"state: {name}", value).copy()
-        if "steps" not in new:
+        arrays = dict(new)
+        if "steps" not in arrays:
             raise ValueError("state must hold the number of steps, got none")
-        self._steps = as_int("state: steps", np.asarray(new["steps"]).item(), minimum=0)
-        self._memory = memory
+        steps = as_int("state: steps", np.asarray(arrays.pop("steps")).item(), minimum=0)
+        for name, value in arrays.items():
+            kind, _, parameter = name.partition(".")
+            if kind not in memory:
+                raise ValueError(f"state must be that of {type(self).__name__}, got {name}")
+            memory[kind][parameter] = as_float(f"state: {name}", value).copy()
+        self._steps, self._memory = steps, memory
 
 
 class SGD(Optimizer):
@@ -180,17 +180,17 @@ class SGD(Optimizer):
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         velocity = self._memory["velocity"]
-        params, gradients = params_and_gradients(network, velocity)
+        params, gradients = params_and_gradients(network, self._memory)
         self._steps += 1
         moved = {}
         for name, p in params.items():
-            gradient = gradients[name]
+            v = gradients[name]
             if self.weight_decay:
-                gradient = gradient + self.weight_decay * p
+                v = v + self.weight_decay * p
             if self.momentum:
-                gradient = self.momentum * velocity.get(name, 0.0) + gradient
-                velocity[name] = gradient  # digits-momentum
-            moved[name] = p - rate * gradient  # network-step
+                v = self.momentum * velocity.get(name, 0.0) + v  # digits-momentum
+                velocity[name] = v
+            moved[name] = p - rate * v  # network-step
         network.params = moved
 
     def __repr__(self) -> str:
@@ -262,7 +262,7 @@ class Adam(Optimizer):
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
         means, squares = self._memory["mean"], self._memory["square"]
-        params, gradients = params_and_gradients(network, means)
+        params, gradients = params_and_gradients(network, self._memory)
         self._steps += 1
         moved = {}
         for name, p in params.items():
@@ -294,18 +294,18 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
 
 
 def params_and_gradients(
-    network: LayerLike, memory: Mapping[str, FloatArray]
+    network: LayerLike, memory: Mapping[str, Mapping[str, FloatArray]]
 ) -> tuple[Mapping[str, FloatArray], dict[str, FloatArray]]:
     """Every parameter and its gradient, or an error that says which has none, or none that fits.
 
-    ``memory`` is what the optimiser remembers of earlier steps, which must fit too.
+    ``memory`` is what the optimiser remembers of earlier steps, of each kind; it must fit too.
     """
     check_protocol("network", network)
     params, gradients = network.params, network.grads
     if missing := sorted(params.keys() - gradients.keys()):
         names = ", ".join(missing)
         raise RuntimeError(f"no gradient for parameter {names}: call backward before step")
-    for name, remembered in memory.items():
+    for name, remembered in (entry for kind in memory.values() for entry in kind.items()):
         if name not in params or remembered.shape != params[name].shape:
             raise ValueError(
                 f"network must be the one of the earlier steps: it has no parameter {name} of "

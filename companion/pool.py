@@ -28,7 +28,6 @@ from .shapes import (
     check_padding,
     explicit_padding,
     is_same,
-    nan_is_an_answer,
     one_dtype,
 )
 
@@ -130,7 +129,6 @@ def _by_columns(x: FloatArray, columns: Axis, scratch: Scratch) -> Iterator[Floa
         yield copies[v % 2]
 
 
-@nan_is_an_answer
 def max_pool2d_backward(
     dy: ArrayLike,
     x: ArrayLike,
@@ -228,14 +226,9 @@ def _win(
         np.copyto(place, at)
 
 
-def _starts(axis: Axis) -> NDArray[np.intp]:
-    """Where each window begins in the image; in the padding before it, below zero."""
-    return axis.stride * np.arange(axis.out) - axis.low
-
-
 def _first_real(window: Window) -> NDArray[np.intp]:
     """Place of the first value of each window that is no padding, (Ho, Wo)."""
-    row, column = (np.maximum(-_starts(axis), 0) for axis in window)
+    row, column = (np.maximum(-axis.starts, 0) for axis in window)
     first: NDArray[np.intp] = row[:, None] * window.columns.size + column
     return first
 
@@ -245,26 +238,25 @@ def _max_backward(dy: FloatArray, places: NDArray[Any], window: Window) -> Float
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
     H, W = rows.size, columns.size
     dx = np.empty((N, H, W, C), dy.dtype)
-    first = (_starts(rows)[:, None] * W + _starts(columns))[..., None] * C + np.arange(C)
+    first = (rows.starts[:, None] * W + columns.starts)[..., None] * C + np.arange(C)
     overlap = rows.overlap or columns.overlap
 
     def to_the_winner(images: slice, scratch: Scratch) -> None:
-        coming, going = dy[images], dx[images].reshape(-1)
-        going.fill(0)
-        won = scratch.empty(coming.shape, np.intp)
+        arriving, flat_dx = dy[images], dx[images].reshape(-1)
+        flat_dx.fill(0)
+        won = scratch.empty(arriving.shape, np.intp)
         np.multiply(places[images], C, out=won, dtype=np.intp)
         won += first
-        won += np.arange(0, going.size, H * W * C)[:, None, None, None]
+        won += np.arange(0, flat_dx.size, H * W * C)[:, None, None, None]
         if overlap:
-            np.add.at(going, won.reshape(-1), coming.reshape(-1))  # pool-max-backward
+            np.add.at(flat_dx, won.reshape(-1), arriving.reshape(-1))  # pool-max-backward
         else:  # no value can win twice: nothing to add
-            going[won.reshape(-1)] = coming.reshape(-1)
+            flat_dx[won.reshape(-1)] = arriving.reshape(-1)
 
     in_blocks(to_the_winner, dx)
     return dx
 
 
-@nan_is_an_answer
 def avg_pool2d(
     x: ArrayLike,
     kernel_size: Size,
@@ -324,7 +316,6 @@ def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArra
     return y
 
 
-@nan_is_an_answer
 def avg_pool2d_backward(
     dy: ArrayLike,
     x: ArrayLike,
@@ -366,19 +357,19 @@ def avg_pool2d_backward(
     """
     x, window = _door(x, kernel_size, stride, padding)
     shape = (len(x), *window.out_size, x.shape[3])
-    dy, x = one_dtype(as_gradient("dy", dy, shape, "avg_pool2d's output for this x"), x)
-    return _avg_backward(dy, x, window, _counts(window, count_include_pad))
+    dy, _ = one_dtype(as_gradient("dy", dy, shape, "avg_pool2d's output for this x"), x)
+    return _avg_backward(dy, window, _counts(window, count_include_pad))
 
 
-def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
-    dx, counts = np.empty(x.shape, x.dtype), _for_channels(counts, x).astype(x.dtype)
-    rows, columns = window.rows, window.columns
+def _avg_backward(dy: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
+    (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
+    dx = np.empty((N, rows.size, columns.size, C), dy.dtype)
+    counts = _for_channels(counts, dy).astype(dy.dtype)
 
     def share(images: slice, scratch: Scratch) -> None:
-        (N, _, _, C), width = dy[images].shape, columns.padded
-        shares = scratch.empty(dy[images].shape, x.dtype)
+        shares = scratch.empty(dy[images].shape, dy.dtype)
         np.divide(dy[images], counts, out=shares)
-        across = scratch.zeros((N, rows.out, width, C), x.dtype)
+        across = scratch.zeros((len(shares), rows.out, columns.padded, C), dy.dtype)
         for v in range(columns.kernel):
             _give(shares, across, (slice(None), slice(None), columns.tap(v)), columns)
         out = dx[images]
@@ -389,7 +380,7 @@ def _avg_backward(dy: FloatArray, x: FloatArray, window: Window, counts: FloatAr
         if window.is_padded:
             out[...] = window.crop(padded)
 
-    in_blocks(share, x)
+    in_blocks(share, dx)
     return dx
 
 
@@ -423,6 +414,11 @@ class _Pooling(Layer):
 
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding}
+
+    def _as_gradient(self, dz: ArrayLike) -> FloatArray:
+        """The gradient for the last output, in the finer precision of the two."""
+        y = self._recall()
+        return one_dtype(as_gradient("dz", dz, y.shape, "the layer's output"), y)[0]
 
     def __repr__(self) -> str:
         return (
@@ -461,15 +457,12 @@ class MaxPool2D(_Pooling):
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
         x, window = _door(x, self.kernel_size, **self._settings())
         y, places = _max_with_places(x, window)
-        self._remember(y)
         self._places, self._window = places, window
-        return y
+        return self._remember(y)
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
-        y = self._recall()
-        dy, _ = one_dtype(as_gradient("dz", dz, y.shape, "the layer's output"), y)
-        return _max_backward(dy, self._places, self._window)
+        return _max_backward(self._as_gradient(dz), self._places, self._window)
 
 
 class AvgPool2D(_Pooling):
@@ -511,34 +504,18 @@ class AvgPool2D(_Pooling):
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
-        x = as_float("x", x, "N H W C")
-        y = avg_pool2d(
-            x, self.kernel_size, count_include_pad=self.count_include_pad, **self._settings()
-        )
-        self._remember(x)
-        return y
+        x, window = _door(x, self.kernel_size, **self._settings())
+        y = _avg_forward(x, window, _counts(window, self.count_include_pad))
+        self._window = window
+        return self._remember(y)
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
-        x, window = _door(self._recall(), self.kernel_size, **self._settings())
-        dz = as_gradient("dz", dz, (len(x), *window.out_size, x.shape[3]), "the layer's output")
-        return avg_pool2d_backward(
-            dz,
-            x,
-            self.kernel_size,
-            count_include_pad=self.count_include_pad,
-            **self._settings(),
-        )
+        dy = self._as_gradient(dz)
+        return _avg_backward(dy, self._window, _counts(self._window, self.count_include_pad))
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, count_include_pad={self.count_include_pad})"
-
-
-def _exists(axis: Axis) -> NDArray[np.bool_]:
-    """Where the padded axis holds a value of the input, (size + low + high,)."""
-    exists = np.zeros(axis.padded, dtype=bool)
-    exists[axis.inside[0]] = True
-    return exists
 
 
 def _counts(window: Window, count_include_pad: bool) -> FloatArray:
@@ -546,9 +523,9 @@ def _counts(window: Window, count_include_pad: bool) -> FloatArray:
     if as_bool("count_include_pad", count_include_pad):
         kh, kw = window.kernel_size
         return np.full(window.out_size, float(kh * kw))
-    rows, columns = (
-        np.sum([_exists(axis)[axis.tap(u)] for u in range(axis.kernel)], axis=0)
-        for axis in (window.rows, window.columns)
+    rows, columns = (  # of each window, what lies in the image
+        np.minimum(axis.starts + axis.kernel, axis.size) - np.maximum(axis.starts, 0)
+        for axis in window
     )
     counts: FloatArray = np.multiply.outer(rows, columns).astype(np.float64)
     return counts
@@ -564,7 +541,7 @@ def _door(
         stride=kernel_size if stride is None else stride,
         padding=padding,
     )
-    sides = [(axis.low, axis.high) for axis in (window.rows, window.columns)]
+    sides = [(axis.low, axis.high) for axis in window]
     check_half_window(sides, window.kernel_size, padding)
     return x, window
 

@@ -43,13 +43,13 @@ def relu(z: ArrayLike) -> FloatArray:
     """
     z = as_float("z", z)
     a = np.empty(z.shape, z.dtype)
-    before, after = np.ravel(z), a.reshape(-1)
+    flat_z, flat_a = np.ravel(z), a.reshape(-1)
 
     def part(entries: slice, _: Scratch) -> None:
         # max(0, z): no upper bound. np.maximum(z, 0) takes up to twice as long in float32.
-        np.clip(before[entries], 0, np.inf, out=after[entries])  # relu-forward
+        np.clip(flat_z[entries], 0, np.inf, out=flat_a[entries])  # relu-forward
 
-    in_blocks(part, before)
+    in_blocks(part, flat_z)
     return a
 
 
@@ -85,14 +85,14 @@ def relu_backward(da: ArrayLike, z: ArrayLike) -> FloatArray:
     z = as_float("z", z)
     da, z = one_dtype(as_gradient("da", da, z.shape, "z"), z)
     dz = np.empty(z.shape, z.dtype)
-    before, coming, going = np.ravel(z), np.ravel(da), dz.reshape(-1)
+    flat_z, flat_da, flat_dz = np.ravel(z), np.ravel(da), dz.reshape(-1)
 
     def part(entries: slice, scratch: Scratch) -> None:
-        slope = scratch.empty(before[entries].shape, bool)  # relu-elementwise: 1 or 0
-        np.greater(before[entries], 0, out=slope)
-        where_true(slope, coming[entries], out=going[entries])  # relu-backward
+        slope = scratch.empty(flat_z[entries].shape, bool)  # relu-elementwise: 1 or 0
+        np.greater(flat_z[entries], 0, out=slope)
+        where_true(slope, flat_da[entries], out=flat_dz[entries])  # relu-backward
 
-    in_blocks(part, before)
+    in_blocks(part, flat_z)
     return dz
 
 

@@ -69,6 +69,11 @@ class Axis:
         """Padded positions past the last window: dropped going forward, gradient zero."""
         return (self.padded - self.extent) % self.stride
 
+    @property
+    def starts(self) -> NDArray[np.intp]:
+        """Where each window begins in the image; in the padding before it, below zero."""
+        return self.stride * np.arange(self.out) - self.low
+
     def within_memory(self) -> Axis:
         """The same outputs, with no step so long that its bytes are beyond counting."""
         if self.stride <= self.padded and (self.kernel > 1 or self.dilation == 1):
@@ -393,7 +398,10 @@ def in_range(
         value, int | float | np.integer | np.floating
     ):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got a number of too many digits") from None
     if not (above < number and low <= number < below):
         bounds = [f"above {above:g}"] if above > -np.inf else []
         bounds += [f"at least {low:g}"] if low > -np.inf else []
@@ -455,13 +463,26 @@ def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray
     return array
 
 
-def as_vector(name: str, value: ArrayLike, length: int, meaning: str) -> FloatArray:
-    """``value`` as a float array of shape ``(length,)``, one entry for each ``meaning``."""
+def as_examples(name: str, value: ArrayLike) -> FloatArray:
+    """``value`` as a float array (N, ...), one example for each entry of its first axis."""
     array = as_float(name, value)
+    if array.ndim < 2:
+        raise ValueError(f"{name} must have the axes (N, ...), got shape {array.shape}")
+    return array
+
+
+def as_bias(b: ArrayLike | None, w: FloatArray, axis: int, meaning: str) -> FloatArray:
+    """A bias with one entry for each ``meaning``, which ``axis`` of the weights counts.
+
+    Zeros for None.
+    """
+    length = w.shape[axis]
+    if b is None:
+        return np.zeros(length, w.dtype)
+    array = as_float("b", b)
     if array.shape != (length,):
         raise ValueError(
-            f"{name} must have shape ({length},), one entry for each {meaning}, "
-            f"got shape {array.shape}"
+            f"b must have shape ({length},), one entry for each {meaning}, got shape {array.shape}"
         )
     return array
 

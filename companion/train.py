@@ -14,15 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path, check_place
-from .network import LayerLike, check_protocol, fill_grads, logits_of
+from .network import LayerLike, batches, check_protocol, fill_grads, logits_of
 from .optim import SGD, CosineDecay
 from .progress import progress_bar
-from .shapes import FloatArray, as_bool, as_classes, as_float, as_generator, as_int, in_range
+from .shapes import (
+    FloatArray,
+    as_bool,
+    as_classes,
+    as_examples,
+    as_float,
+    as_generator,
+    as_int,
+    in_range,
+)
 from .softmax import cross_entropy, cross_entropy_with_gradient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Examples = tuple[FloatArray, NDArray[np.integer[Any]]]
 Augment = Callable[[FloatArray, "np.random.Generator"], ArrayLike]
 
 
@@ -188,15 +198,7 @@ def fit(
     if isinstance(held, float):
         training.held_out = _set_aside(held, len(examples), rng)
     if path:
-        training.identity = {
-            "batch size": batch_size,
-            "optimizer": type(optimizer).__name__,
-            "schedule": _schedule(optimizer),
-            "examples": fingerprint(examples, classes),
-            "validation": fingerprint(*held) if isinstance(held, tuple) else held,
-        }
-        if path.exists():
-            load_checkpoint(path, training)
+        _take_up(path, training, (examples, classes), held, batch_size)
     if isinstance(held, float):
         held = examples[training.held_out], classes[training.held_out]
         examples = np.delete(examples, training.held_out, axis=0)
@@ -227,6 +229,21 @@ def fit(
         if keep_best and training.best_params:
             network.params = training.best_params
     return _history(training)
+
+
+def _take_up(
+    path: Path, training: Training, data: Examples, held: Examples | float | None, batch_size: int
+) -> None:
+    """Say what must not change, and go on from the checkpoint if it is there."""
+    training.identity = {
+        "batch size": batch_size,
+        "optimizer": type(training.optimizer).__name__,
+        "schedule": _schedule(training.optimizer),
+        "examples": fingerprint(*data),
+        "validation": fingerprint(*held) if isinstance(held, tuple) else held,
+    }
+    if path.exists():
+        load_checkpoint(path, training)
 
 
 def _schedule(optimizer: Any) -> str | None:
@@ -315,8 +332,7 @@ def evaluate(
     if not len(examples):
         return Evaluation(float("nan"), float("nan"))
     loss = right = 0.0
-    for start in range(0, len(examples), size):
-        batch = slice(start, start + size)
+    for batch in batches(len(examples), size):
         logits = logits_of(network, examples[batch])
         loss += cross_entropy(logits, classes[batch]) * len(logits)
         right += float((logits.argmax(axis=1) == classes[batch]).sum())
@@ -392,9 +408,7 @@ def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
     return file
 
 
-def _validation(
-    value: Any,
-) -> tuple[FloatArray, NDArray[np.integer[Any]]] | float | None:
+def _validation(value: Any) -> Examples | float | None:
     """The examples given for validation, or the share to set aside for it."""
     if value is None:
         return None
@@ -422,10 +436,6 @@ def _set_aside(share: float, n: int, rng: np.random.Generator) -> NDArray[np.int
     return np.sort(rng.permutation(n)[: validation_count(share, n)])
 
 
-def _door(
-    x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y")
-) -> tuple[FloatArray, NDArray[np.integer[Any]]]:
-    examples = as_float(names[0], x)
-    if examples.ndim < 2:
-        raise ValueError(f"{names[0]} must have the axes (N, ...), got shape {examples.shape}")
+def _door(x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y")) -> Examples:
+    examples = as_examples(names[0], x)
     return examples, as_classes(names[1], y, len(examples))

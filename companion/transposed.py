@@ -19,11 +19,11 @@ from .shapes import (
     Padding,
     Size,
     Window,
+    as_bias,
     as_float,
     as_gradient,
     as_int,
     as_pair,
-    as_vector,
     check_last_axis,
     check_padding,
     column_sums,
@@ -100,9 +100,7 @@ def conv_transpose2d(
     array([ 1.,  2., 13., 20., 30.,  0.])
     """
     x, w, window = _door(x, w, stride, padding, output_padding, dilation)
-    C = w.shape[2]
-    b = as_vector("b", np.zeros(C, w.dtype) if b is None else b, C, "output channel of w")
-    x, w, b = one_dtype(x, w, b)
+    x, w, b = one_dtype(x, w, as_bias(b, w, 2, "output channel of w"))
     return _forward(x, w, b, window)
 
 

@@ -259,6 +259,15 @@ def test_a_picture_of_mnists_size_is_taken_as_it_is(tmp_path, light, mode):
         np.testing.assert_allclose(got[0], x, atol=1e-6)
 
 
+def test_a_damaged_picture_is_an_error_that_names_it(tmp_path):
+    path = picture(tmp_path / "x.png", load_digits().x_test[0, :, :, 0])
+    png = bytearray(path.read_bytes())
+    png[png.index(b"IDAT") - 1] = 0  # the length of the data
+    path.write_bytes(png)
+    with pytest.raises(OSError, match=r"x\.png: broken PNG file"):
+        read_picture(path)
+
+
 def test_ink_on_a_transparent_ground_is_seen(tmp_path):
     image = pytest.importorskip("PIL.Image")
     x = load_digits().x_test[0, :, :, 0]

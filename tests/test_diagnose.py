@@ -354,6 +354,27 @@ def test_a_function_that_takes_no_pairs_is_diagnosed_on_the_rest():
     assert entry.name == "kernel not rotated in dx"
 
 
+def test_a_right_function_that_refuses_a_probe_is_not_called_imprecise():
+    def mine(x, w, b=None, *, stride=1, padding=0, dilation=1):
+        if np.max(dilation) > 1:
+            raise NotImplementedError("no dilation")
+        return companion.conv2d(x, w, b, stride=stride, padding=padding)
+
+    diagnosis = diagnose(mine, "conv2d")
+    assert not diagnosis.ok
+    assert not diagnosis.mistakes
+    assert "NotImplementedError: no dilation" in diagnosis.finding
+
+
+def test_a_bias_is_not_given_for_a_setting():
+    def mine(x, w, stride=1, padding=0):
+        return companion.conv2d(x, w, stride=stride, padding=padding)
+
+    diagnosis = diagnose(mine, "conv2d")
+    assert diagnosis.ok
+    assert diagnosis.skipped == ("dilation", "b")
+
+
 def test_simple_probes_have_no_pairs():
     def mine(x, kernel_size, stride=None, padding=0):
         assert isinstance(kernel_size, int)

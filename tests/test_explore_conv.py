@@ -31,6 +31,13 @@ def by_hand(x, w, dz, geometry):
     return z[0, :, :, 0], dx[0, :, :, 0], dw[:, :, 0, 0]
 
 
+def test_a_large_image_brings_a_gradient_of_its_size():
+    explorer = still(np.ones((32, 32)))
+    for values in SETTINGS:
+        frame = explorer.frame(explorer.settings | dict(zip(NAMES, values, strict=True)))
+        assert "problem" not in frame, values
+
+
 @pytest.mark.parametrize("explorer", [still(), still(X, dz=DZ)], ids=["example", "own"])
 def test_every_frame_is_the_packages(explorer):
     fitting = 0

@@ -970,3 +970,12 @@ def test_the_complex_step_keeps_the_precision_of_a_single_number():
     """NumPy 1 would take a float64 array without axes for any scalar, and halve its precision."""
     slope = numerical_gradient(lambda x: np.exp(x) * np.sin(x), np.array(0.7), method="complex")
     assert abs(float(slope) - np.exp(0.7) * (np.sin(0.7) + np.cos(0.7))) < 1e-14
+
+
+def test_a_step_is_checked_where_there_is_nothing_to_nudge():
+    for check in (
+        lambda: check_gradient(np.sin, lambda dz, x: dz * np.cos(x), np.zeros(0), step=-1),
+        lambda: numerical_gradient(np.sum, np.zeros(0), step=-1),
+    ):
+        with pytest.raises(ValueError, match="step must be above 0"):
+            check()

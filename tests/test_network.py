@@ -635,3 +635,29 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=f"No space left on device: '{re.escape(str(path))}'"):
         Sequential([Dense(3, 2)]).save(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_gradients_of_a_network_take_no_new_ones():
+    network = Sequential([Dense(3, 2, rng=np.random.default_rng(0))])
+    network.backward(np.ones_like(network.forward(np.ones((4, 3)))))
+    for assign in (
+        lambda grads: grads.update({"0.w": 0}),
+        lambda grads: grads.__setitem__("0.w", np.zeros((3, 2))),
+        lambda grads: grads.pop("0.b"),
+    ):
+        with pytest.raises(TypeError, match="write into a network's gradients in place"):
+            assign(network.grads)
+    network.grads["0.w"][...] = 0  # reaches the layer
+    assert not network.layers[0].grads["w"].any()
+    assert type(copy.deepcopy(network.grads)) is dict
+
+
+def test_weights_too_large_for_the_images_precision_are_infinite_without_a_warning():
+    layer = Dense(2, 2, rng=np.random.default_rng(0))
+    layer.params["w"] = np.full((2, 2), 1e300)
+    assert np.isinf(layer.forward(np.ones((1, 2), np.float32))).all()
+
+
+def test_predict_asks_for_examples():
+    with pytest.raises(ValueError, match=r"x must have the axes \(N, \.\.\.\), got shape \(5,\)"):
+        Sequential([Dense(5, 2)]).predict(np.zeros(5))

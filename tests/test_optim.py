@@ -162,6 +162,27 @@ def test_a_state_of_another_kind_is_refused_whole(state, message):
     assert optimizer.state == {"steps": 0}
 
 
+@pytest.mark.parametrize("kind", ["mean", "square"])
+@pytest.mark.parametrize("change", [lambda a: a[:1], None])
+def test_what_adam_remembers_of_another_network_is_refused(kind, change):
+    net, optimizer = network(), Adam()
+    gradients(net, 0)
+    optimizer.step(net)
+    name = next(iter(net.params))
+    optimizer.state = optimizer.state | (
+        {f"{kind}.nothing": np.ones(2)}
+        if change is None
+        else {f"{kind}.{name}": change(optimizer.state[f"{kind}.{name}"])}
+    )
+    with pytest.raises(ValueError, match="network must be the one of the earlier steps"):
+        optimizer.step(net)
+
+
+def test_a_rate_beyond_all_floats_is_refused():
+    with pytest.raises(ValueError, match="learning_rate must be finite"):
+        SGD(10**400)
+
+
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: Adam(0.1)])
 def test_nothing_is_written_into(make):
     net, optimizer = network(), make()

@@ -171,3 +171,10 @@ def plain(array: ArrayLike) -> list[Any]:
     whole = np.all(values == np.rint(values)) and np.all(np.abs(values) < 2**53)
     lists: list[Any] = (values.astype(np.int64) if whole else values).tolist()
     return lists
+
+
+def tiled(pattern: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """The pattern, repeated until it has this size."""
+    i, j = np.indices((rows, columns))
+    repeated: NDArray[Any] = pattern[i % len(pattern), j % len(pattern[0])]
+    return repeated

@@ -24,6 +24,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
+import numpy as np
+
 from ._controls import Choice, Control, Settings, Slider, for_page
 
 if TYPE_CHECKING:
@@ -142,8 +144,34 @@ def with_cell_in(size: Sequence[int], settings: Settings) -> Settings:
     return {**settings, "cell": cell}
 
 
+def kernel_misfit(
+    image_size: Sequence[int],
+    kernel_size: Sequence[int],
+    settings: Settings,
+    kernel: str = "kernel",
+) -> str | None:
+    """Why there is nothing to show, in the words of the page: the kernel is too large."""
+    sizes = zip(("rows", "columns"), image_size, kernel_size, strict=True)
+    for name, n, k in sizes:
+        covered, there = settings.get("dilation", 1) * (k - 1) + 1, n + 2 * settings["padding"]
+        if covered > there:
+            return (
+                f"These settings do not fit: the {kernel} covers {covered} {name}, "
+                f"and the padded image has {there}."
+            )
+    return None
+
+
+def gradient_misfit(name: str, size: tuple[int, int], settings: Settings) -> str | None:
+    """The same of a gradient that is smaller than the output whose gradient it is."""
+    if np.any(np.less(np.shape(settings[name]), size)):
+        return f"These settings give an output of shape {size}; {name} is smaller."
+    return None
+
+
 def present(explorer: ExplorerType) -> ExplorerType | LiveExplorer:
-    """The explorer as a live widget where anywidget is installed, else as it is."""
+    """The explorer, its cell settled, as a live widget where anywidget is installed."""
+    explorer.settings = explorer.settle(explorer.settings, explorer.frame(explorer.settings))
     if find_spec("anywidget") is None:
         return explorer
     from .live import live

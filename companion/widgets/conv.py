@@ -14,8 +14,17 @@ from numpy.typing import ArrayLike
 from companion.conv import conv2d, conv2d_backward
 from companion.shapes import FloatArray, Window
 
-from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
+from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized, tiled
+from ._display import (
+    Explorer,
+    Frame,
+    Part,
+    gradient_misfit,
+    kernel_misfit,
+    present,
+    tabulate,
+    with_cell_in,
+)
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -36,7 +45,8 @@ MODE = Choice(
     ),
     view=True,
 )
-TABLES = (Table("x", "H W"), Table("w", "kh kw"), Table("dz", "Ho Wo"))
+# A kernel of 1 with padding 2 makes four rows and four columns more than the image has.
+TABLES = (Table("x", "H W"), Table("w", "kh kw"), Table("dz", "Ho Wo", most=36))
 
 # No two windows of the image are alike, nor is the kernel any of its own rotations.
 IMAGE = np.array(
@@ -57,8 +67,7 @@ KERNEL = np.array(
         [1, 0, -1, 0, 1],
     ]
 )
-# Without a zero or a symmetry. The largest output, of kernel 1 and padding 2, is 9 x 10.
-GRADIENT = np.tile([[1, -1, 2, 1, 1], [1, 2, 1, -1, 1], [2, 1, -1, 1, 1]], (3, 2))
+GRADIENT = np.array([[1, -1, 2, 1, 1], [1, 2, 1, -1, 1], [2, 1, -1, 1, 1]])  # no zero or symmetry
 STORED = 100
 """Pixels beyond which a static page carries the first setting only and computes the others."""
 
@@ -81,19 +90,9 @@ class ConvExplorer(Explorer):
 
     def _misfit(self, settings: Settings) -> str | None:
         """Why there is nothing to show, in the words of the page."""
-        for n, k, name in zip(
-            np.shape(settings["x"]), self.kernel(settings).shape, ("rows", "columns"), strict=True
-        ):
-            covered, there = settings["dilation"] * (k - 1) + 1, n + 2 * settings["padding"]
-            if covered > there:
-                return (
-                    f"These settings do not fit: the kernel covers {covered} {name}, "
-                    f"and the padded image has {there}."
-                )
-        Ho, Wo = self.window(settings).out_size
-        if np.any(np.less(np.shape(settings["dz"]), (Ho, Wo))):
-            return f"These settings give an output of shape ({Ho}, {Wo}); dz is smaller."
-        return None
+        return kernel_misfit(
+            np.shape(settings["x"]), self.kernel(settings).shape, settings
+        ) or gradient_misfit("dz", self.window(settings).out_size, settings)
 
     def frame(self, settings: Settings) -> Frame:
         """All tables of one setting."""
@@ -220,10 +219,11 @@ def explore_conv(
         Cell(),
     ]
     example_size = 3 if own is None and kernel_size is None else kernel_size
+    image = TABLES[0].check(IMAGE if x is None else x)
     settings: Settings = {
-        "x": IMAGE if x is None else x,
+        "x": image,
         "w": kernel,
-        "dz": GRADIENT if dz is None else dz,
+        "dz": tiled(GRADIENT, len(image) + 4, len(image[0]) + 4) if dz is None else dz,
         "kernel_size": example_size,
         "stride": stride,
         "padding": padding,
@@ -240,7 +240,6 @@ def explore_conv(
         raise ValueError(
             f"dz must have at least the shape {out_size} of the output, got shape {given}"
         )
-    explorer.settings = explorer.settle(explorer.settings, frame)
     return present(explorer)
 
 

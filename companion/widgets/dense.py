@@ -225,10 +225,7 @@ def explore_dense(
         "added": most["N"] if added is None else added,
         "cell": [1, 0],
     }
-    explorer = DenseExplorer(controls, settings)
-    frame = explorer.frame(explorer.settings)
-    explorer.settings = explorer.settle(explorer.settings, frame)
-    return present(explorer)
+    return present(DenseExplorer(controls, settings))
 
 
 def _example(name: str, sizes: dict[str, int]) -> FloatArray:

@@ -15,7 +15,7 @@ from companion.im2col import col2im, im2col
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
+from ._display import Explorer, Frame, Part, kernel_misfit, present, tabulate, with_cell_in
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -65,15 +65,8 @@ class Im2colExplorer(Explorer):
     def _misfit(self, settings: Settings) -> str | None:
         """Why there is nothing to show, in the words of the page."""
         kernel_size = settings["kh"], settings["kw"]
-        for n, k, name in zip(
-            np.shape(settings["x"]), kernel_size, ("rows", "columns"), strict=True
-        ):
-            covered, there = settings["dilation"] * (k - 1) + 1, n + 2 * settings["padding"]
-            if covered > there:
-                return (
-                    f"These settings do not fit: the kernel covers {covered} {name}, "
-                    f"and the padded image has {there}."
-                )
+        if problem := kernel_misfit(np.shape(settings["x"]), kernel_size, settings):
+            return problem
         M, I = matrix_size(self.window(settings))
         if np.any(np.less(np.shape(settings["cols"]), (M, I))):
             return f"These settings give a matrix of shape ({M}, {I}); cols is smaller."
@@ -210,7 +203,6 @@ def explore_im2col(
         raise ValueError(
             f"cols must have at least the shape {size} of the patches, got shape {given}"
         )
-    explorer.settings = explorer.settle(explorer.settings, frame)
     return present(explorer)
 
 

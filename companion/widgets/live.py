@@ -46,7 +46,7 @@ class LiveExplorer(anywidget.AnyWidget):
         super().__init__(
             label=explorer.label,
             controls=[for_page(control) for control in explorer.controls],
-            **explorer.settle(explorer.settings, self.frame),
+            **explorer.settings,
         )
         self.observe(self._follow, names=[control.name for control in explorer.controls])
 

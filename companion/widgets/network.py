@@ -200,9 +200,7 @@ def explore_network(
         "gradient": gradient,
         "cell": [4, 6],  # amid the stroke
     }
-    explorer = NetworkExplorer(controls, settings, pixels)
-    explorer.settings = explorer.settle(explorer.settings, explorer.frame(explorer.settings))
-    return present(explorer)
+    return present(NetworkExplorer(controls, settings, pixels))
 
 
 def _door(images: ArrayLike | None, labels: ArrayLike | None) -> tuple[FloatArray, list[int]]:

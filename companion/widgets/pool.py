@@ -20,10 +20,19 @@ from companion.pool import (
     max_pool2d_backward,
 )
 from companion.reference import pool_members, pool_winner
-from companion.shapes import FloatArray, Window
+from companion.shapes import Window
 
-from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
+from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, tiled
+from ._display import (
+    Explorer,
+    Frame,
+    Part,
+    gradient_misfit,
+    kernel_misfit,
+    present,
+    tabulate,
+    with_cell_in,
+)
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -99,16 +108,9 @@ class PoolExplorer(Explorer):
                 f"Padding {padding} is more than half of a window of {size}: "
                 "padding must be at most half the window."
             )
-        for n, name in zip(np.shape(settings["x"]), ("rows", "columns"), strict=True):
-            if size > n + 2 * padding:
-                return (
-                    f"These settings do not fit: the window covers {size} {name}, "
-                    f"and the padded image has {n + 2 * padding}."
-                )
-        Ho, Wo = self.window(settings).out_size
-        if np.any(np.less(np.shape(settings["dy"]), (Ho, Wo))):
-            return f"These settings give an output of shape ({Ho}, {Wo}); dy is smaller."
-        return None
+        return kernel_misfit(
+            np.shape(settings["x"]), (size, size), settings, "window"
+        ) or gradient_misfit("dy", self.window(settings).out_size, settings)
 
     def frame(self, settings: Settings) -> Frame:
         """All tables of one setting."""
@@ -230,7 +232,7 @@ def explore_pool(
     H, W = np.shape(image)
     settings: Settings = {
         "x": image,
-        "dy": _tiled(GRADIENT, H + 1, W + 1) if dy is None else dy,
+        "dy": tiled(GRADIENT, H + 1, W + 1) if dy is None else dy,
         "kernel_size": kernel_size,
         "stride": kernel_size if stride is None else stride,
         "padding": padding,
@@ -242,7 +244,6 @@ def explore_pool(
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
         _refuse(explorer)
-    explorer.settings = explorer.settle(explorer.settings, frame)
     return present(explorer)
 
 
@@ -269,13 +270,6 @@ def _winners(x: NDArray[np.float64], window: Window) -> list[list[int]]:
         return h * columns.size + q
 
     return [[winner(i, j) for j in range(columns.out)] for i in range(rows.out)]
-
-
-def _tiled(pattern: FloatArray, rows: int, columns: int) -> FloatArray:
-    """The pattern, repeated until it has this size."""
-    i, j = np.indices((rows, columns))
-    tiled: FloatArray = pattern[i % len(pattern), j % len(pattern[0])]
-    return tiled
 
 
 def geometry(settings: Settings) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from companion.shapes import FloatArray, Window
 from companion.transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
+from ._display import Explorer, Frame, Part, gradient_misfit, present, tabulate, with_cell_in
 from .conv import stuff
 
 if TYPE_CHECKING:
@@ -81,12 +81,10 @@ class TransposedExplorer(Explorer):
     def _misfit(self, settings: Settings) -> str | None:
         """Why there is nothing to show: the package's reason, or a gradient that is too small."""
         try:
-            Ho, Wo = _size(self.window(settings))
+            size = _size(self.window(settings))
         except ValueError as error:
             return f"These settings do not fit: {error}."
-        if np.any(np.less(np.shape(settings["dz"]), (Ho, Wo))):
-            return f"These settings give an output of shape ({Ho}, {Wo}); dz is smaller."
-        return None
+        return gradient_misfit("dz", size, settings)
 
     def frame(self, settings: Settings) -> Frame:
         """All tables of one setting."""
@@ -255,7 +253,6 @@ def explore_transposed(
         raise ValueError(
             f"dz must have at least the shape {out_size} of the output, got shape {given}"
         )
-    explorer.settings = explorer.settle(explorer.settings, frame)
     return present(explorer)
 
 
