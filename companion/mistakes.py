@@ -396,6 +396,23 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 
 @mistake(
     "conv2d_backward",
+    "uses of a weight assigned instead of added",
+    "conv-dw",
+    "a weight is used in every window, and dw adds up over all of them; '=' keeps one.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    return dx, _dw_of_one_window(dz, x, _window(x, w, settings), (-1, -1)), db
+
+
+@mistake("conv2d_backward", "uses of a weight assigned instead of added", "conv-dw")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv2d_backward(dz, x, w, **settings)
+    return dx, _dw_of_one_window(dz, x, _window(x, w, settings), (0, 0)), db
+
+
+@mistake(
+    "conv2d_backward",
     "stride ignored going back",
     "conv-dx",
     "output i reads from input s*i on, but dz was laid over the input as if s were 1.",
@@ -879,6 +896,38 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv_transpose2d(x, w, b, **_uncut(settings))
 
 
+for _moved in (
+    lambda low, high: (0, low + high),
+    lambda low, high: (low + high, 0),
+    lambda low, high: (max(low - 1, 0), high),
+    lambda low, high: (max(low - 1, 0), high + min(low, 1)),
+):
+    for _axes in ((0,), (1,), (0, 1)):
+
+        @mistake(
+            "conv_transpose2d",
+            "padding cut off at the wrong side",
+            "transposed-size",
+            "of each side goes what the padding has there: no more, no less, on no other side.",
+        )
+        def _(
+            x: Any,
+            w: Any,
+            b: Any = None,
+            *,
+            _moved: Callable[[int, int], tuple[int, int]] = _moved,
+            _axes: tuple[int, ...] = _axes,
+            **settings: Any,
+        ) -> Any:
+            z = conv_transpose2d(x, w, **_uncut(settings))
+            kept = []
+            for place, axis in enumerate(_window_back(x, w, settings)):
+                low, high = axis.low, z.shape[1 + place] - axis.low - axis.size
+                low, high = _moved(low, high) if place in _axes else (low, high)
+                kept.append(slice(low, z.shape[1 + place] - high))
+            return z[:, *kept] + (0 if b is None else b)
+
+
 @mistake(
     "conv_transpose2d",
     "zero-stuffed input padded with the padding",
@@ -917,6 +966,17 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
     return dx, dw[::-1, ::-1], db
+
+
+@mistake(
+    "conv_transpose2d_backward",
+    "uses of a weight assigned instead of added",
+    "transposed-dw",
+    "a weight is used in every stamp, and dw adds up over all of them; '=' keeps one.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, _, db = conv_transpose2d_backward(dz, x, w, **settings)
+    return dx, _dw_of_one_window(x, dz, _window_back(x, w, settings), (-1, -1)), db
 
 
 @mistake(
@@ -2429,6 +2489,13 @@ def _weights_met(dz: Any, x: Any, w: Any, wrong: Any, settings: Any) -> Any:
         met = window.pad(x)[:, rows[:, np.newaxis], columns]  # (N, Ho, Wo, C)
         dw[u, v] = np.einsum("nijc,nijk->ck", met, dz)
     return dw
+
+
+def _dw_of_one_window(dz: Any, x: Any, window: Window, output: tuple[int, int]) -> Any:
+    """Dw as if its weights had been used for this output alone."""
+    i, j = (place % n for place, n in zip(output, dz.shape[1:3], strict=True))
+    patch = window.pad(x)[(slice(None), *_patch(window, i, j))]
+    return np.einsum("nuvc,nk->uvck", patch, dz[:, i, j])
 
 
 def _zero_stuffed(dz: Any, settings: Any) -> Any:
