@@ -1,9 +1,10 @@
 """Leave out of the site what its readers would wait for and never see.
 
 The theme's icon fonts hold some 2,000 icons. Here they are cut to those that pages, styles and
-scripts name. Pictures are fetched when the reader comes near them, and hold their place until then.
-Code has no markup around what has the colour of plain text: a tenth of a page. The frame around a
-page's article has no blank lines and no indentation, which templates leave behind.
+scripts name. Pictures are fetched when the reader comes near them, and hold their place until then;
+drawings are exact to a hundredth of a point, not to a millionth. Code has no markup around what has
+the colour of plain text: a tenth of a page. The frame around a page's article has no blank lines
+and no indentation, which templates leave behind.
 """
 
 import base64
@@ -25,6 +26,8 @@ from sphinx.highlighting import PygmentsBridge
 ICON = re.compile(r'((?:\.fa-[\w-]+:+before,?)+)\{content:"\\([0-9a-f]+)')
 PICTURE = re.compile(r'<img (?P<rest>[^>]*\bsrc="[^"]*_images/(?P<name>[^"/]+)")')
 IMAGE = re.compile(r"(?<=data:image/png;base64,)[\sA-Za-z0-9+/=]+")
+PLACES = re.compile(r'(?<= )(?:d|x|y)="[^"]*"|translate\([^)]*\)')
+FINE = re.compile(r"\d+\.\d{3,}")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 NAME = re.compile(r"\bfa-[\w-]+")
 INDENTED = re.compile(r"\n\s+")
@@ -95,7 +98,10 @@ def cut(path: Path, characters: set[int]) -> None:
 
 
 def repack(svg: Path) -> None:
-    """Keep each image within a drawing as grey levels or a palette, if not one pixel changes."""
+    """Round the places of a drawing to a hundredth of a point.
+
+    Keep each image within it as grey levels or a palette, if not one pixel changes.
+    """
 
     def smaller(found: re.Match[str]) -> str:
         image = Image.open(BytesIO(base64.b64decode(found[0])))
@@ -105,7 +111,11 @@ def repack(svg: Path) -> None:
                 return base64.b64encode(packed.getvalue()).decode()
         return found[0]
 
-    svg.write_text(IMAGE.sub(smaller, svg.read_text("utf-8")), "utf-8")
+    def rounded(found: re.Match[str]) -> str:
+        return FINE.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), found[0])
+
+    drawing = PLACES.sub(rounded, svg.read_text("utf-8"))
+    svg.write_text(IMAGE.sub(smaller, drawing), "utf-8")
 
 
 def trim(page: Path) -> None:

@@ -25,7 +25,9 @@ def picture() -> str:
     data = base64.b64encode(png.getvalue()).decode()
     head = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="60pt" height="40pt"'
     link = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'{head} {link}><image xlink:href="data:image/png;base64,{data}"/></svg>'
+    image = f'<image xlink:href="data:image/png;base64,{data}" x="7.123456"/>'
+    line = '<path id="l" d="M 62.221234 -0.004 L 0.5 14.0001234" transform="scale(0.015625)"/>'
+    return f'{head} {link}>{image}{line}<g transform="translate(28.563359 149.3)"/></svg>'
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,14 @@ def test_an_image_in_a_drawing_keeps_every_pixel_in_fewer_bytes(site: Path) -> N
     assert now.mode == "L"
     assert now.convert("RGBA").tobytes() == was.tobytes()
     assert len(after) < len(before)
+
+
+def test_a_drawing_is_exact_to_a_hundredth_of_a_point(site: Path) -> None:
+    (svg,) = (site / "_images").glob("*.svg")
+    drawn = svg.read_text("utf-8")
+    assert 'd="M 62.22 -0 L 0.5 14" transform="scale(0.015625)"' in drawn
+    assert 'x="7.12"' in drawn
+    assert "translate(28.56 149.3)" in drawn
 
 
 def test_the_icon_fonts_have_what_the_pages_name_and_no_more(html: Path) -> None:
