@@ -169,8 +169,12 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
         return value
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
+    if not name.startswith("_"):
+        try:
+            return import_module(f".{name}", __name__)
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":  # a module of the package that lacks another
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -91,11 +91,14 @@ def conv2d(
            [-4., -4.]])
     """
     x, w, window = _door(x, w, stride, padding, dilation)
+    if b is None:
+        x, w = one_dtype(x, w)
+        return _forward(x, w, None, window)
     x, w, b = one_dtype(x, w, as_bias(b, w, 3, "output channel of w"))
     return _forward(x, w, b, window)
 
 
-def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
+def _forward(x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window) -> FloatArray:
     z = np.empty((len(x), *window.out_size, w.shape[3]), x.dtype)
     in_parts(_correlate(x, w, b, window, out=z), len(x), window.patch_bytes(x))  # conv-forward
     return z

@@ -81,7 +81,10 @@ class Probe(NamedTuple):
 
     def __str__(self) -> str:
         arguments = [f"{name} {_summary(value)}" for name, value in self.arguments.items()]
-        settings = [f"{name}={value!r}" for name, value in self.settings.items()]
+        settings = [
+            f"{name}={_summary(value) if isinstance(value, np.ndarray) else repr(value)}"
+            for name, value in self.settings.items()
+        ]
         return ", ".join(arguments + settings)
 
 
@@ -246,16 +249,18 @@ def _usable(
     }
     taken = _keywords(function, defaults)
     skipped = tuple(name for name in defaults if name not in taken)
-    no_bias = "b" in about.probes[0].arguments and not _takes_a_third(function, defaults)
+    third = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
+    by_name = not third and _names_a_bias(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
             continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
-            arguments = {k: v for k, v in probe.arguments.items() if not (no_bias and k == "b")}
-            probes.append(Probe(arguments, settings))
-    return probes, (*skipped, "b") if no_bias else skipped
+            arguments = dict(probe.arguments)
+            b = arguments.get("b") if third else arguments.pop("b")
+            probes.append(Probe(arguments, settings | {"b": b} if by_name else settings))
+    return probes, skipped if third or by_name else (*skipped, "b")
 
 
 def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
@@ -267,6 +272,15 @@ def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) ->
     except ValueError:  # some built-in functions have none to inspect
         return True
     return not bound.arguments.keys() & settings.keys()
+
+
+def _names_a_bias(function: Callable[..., Any]) -> bool:
+    """Whether a bias can be handed over as ``b=``."""
+    try:
+        parameter = inspect.signature(function).parameters.get("b")
+    except ValueError:  # some built-in functions have none to inspect
+        return False
+    return parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
 def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str]:

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from .files import disk, written_whole
 from .progress import progress_bar
 
 if TYPE_CHECKING:
+    import gzip
+    import io
     from pathlib import Path
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -170,10 +172,10 @@ def _receive(address: str, file: BinaryIO, *, progress: bool) -> None:
         raise _Failed(_REFUSED, f"cut off after {received} of {length} bytes")
 
 
-def _sha256(file: Any) -> str:
+def _sha256(file: BinaryIO | gzip.GzipFile) -> str:
     import hashlib
 
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
 
 
 def _verify(file: BinaryIO, checksums: Collection[str]) -> None:

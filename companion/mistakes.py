@@ -899,6 +899,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
 for _moved in (
     lambda low, high: (0, low + high),
     lambda low, high: (low + high, 0),
+    lambda low, high: (low - 1, high),  # from the end, where there is nothing to cut
     lambda low, high: (max(low - 1, 0), high),
     lambda low, high: (max(low - 1, 0), high + min(low, 1)),
 ):
@@ -2492,7 +2493,7 @@ def _weights_met(dz: Any, x: Any, w: Any, wrong: Any, settings: Any) -> Any:
 
 
 def _dw_of_one_window(dz: Any, x: Any, window: Window, output: tuple[int, int]) -> Any:
-    """Dw as if its weights had been used for this output alone."""
+    """The gradient dw as if the weights had been used for this output alone."""
     i, j = (place % n for place, n in zip(output, dz.shape[1:3], strict=True))
     patch = window.pad(x)[(slice(None), *_patch(window, i, j))]
     return np.einsum("nuvc,nk->uvck", patch, dz[:, i, j])

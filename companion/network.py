@@ -349,7 +349,11 @@ class _JoinedGrads(dict[str, FloatArray]):
     def _refused(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("write into a network's gradients in place, or assign to its layers' grads")
 
-    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refused
+    def __setitem__(self, name: str, value: FloatArray) -> None:
+        if value is not self.get(name):  # as it is in "grads[name] *= 2"
+            self._refused()
+
+    __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refused
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)

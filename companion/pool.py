@@ -31,6 +31,8 @@ from .shapes import (
     one_dtype,
 )
 
+SHORT = 16  # channels; runs of fewer numbers are quicker copied together than read one by one
+
 
 def max_pool2d(
     x: ArrayLike, kernel_size: Size, *, stride: Size | None = None, padding: Padding = 0
@@ -118,14 +120,18 @@ def _by_rows(x: NDArray[Any], rows: Axis) -> Iterator[NDArray[Any]]:
 
 
 def _by_columns(x: FloatArray, columns: Axis, scratch: Scratch) -> Iterator[FloatArray]:
-    """What each column of a window meets, (N, H, Wo, C), as a copy: a view's runs are C long.
+    """What each column of a window meets, (N, H, Wo, C): a view, or a copy if its runs are short.
 
     Two arrays take turns: a copy lasts until the next but one.
     """
     N, H, _, C = x.shape
+    views = (x[:, :, columns.tap(v)] for v in range(columns.kernel))
+    if C >= SHORT or columns.stride == 1:
+        yield from views
+        return
     copies = [scratch.empty((N, H, columns.out, C), x.dtype) for _ in range(2)]
-    for v in range(columns.kernel):
-        as_pixels(copies[v % 2])[...] = as_pixels(x)[:, :, columns.tap(v)]
+    for v, view in enumerate(views):
+        as_pixels(copies[v % 2])[...] = as_pixels(view)
         yield copies[v % 2]
 
 
@@ -415,6 +421,11 @@ class _Pooling(Layer):
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding}
 
+    def _remember_shape(self, y: FloatArray) -> FloatArray:
+        """Keep the shape and precision of the output, and none of its numbers."""
+        self._remember(np.broadcast_to(y.dtype.type(0), y.shape))
+        return y
+
     def _as_gradient(self, dz: ArrayLike) -> FloatArray:
         """The gradient for the last output, in the finer precision of the two."""
         y = self._recall()
@@ -458,7 +469,7 @@ class MaxPool2D(_Pooling):
         x, window = _door(x, self.kernel_size, **self._settings())
         y, places = _max_with_places(x, window)
         self._places, self._window = places, window
-        return self._remember(y)
+        return self._remember_shape(y)
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
@@ -507,7 +518,7 @@ class AvgPool2D(_Pooling):
         x, window = _door(x, self.kernel_size, **self._settings())
         y = _avg_forward(x, window, _counts(window, self.count_include_pad))
         self._window = window
-        return self._remember(y)
+        return self._remember_shape(y)
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""

@@ -357,13 +357,13 @@ def test_a_function_that_takes_no_pairs_is_diagnosed_on_the_rest():
 def test_a_right_function_that_refuses_a_probe_is_not_called_imprecise():
     def mine(x, w, b=None, *, stride=1, padding=0, dilation=1):
         if np.max(dilation) > 1:
-            raise NotImplementedError("no dilation")
+            raise RuntimeError("no dilation")
         return companion.conv2d(x, w, b, stride=stride, padding=padding)
 
     diagnosis = diagnose(mine, "conv2d")
     assert not diagnosis.ok
     assert not diagnosis.mistakes
-    assert "NotImplementedError: no dilation" in diagnosis.finding
+    assert "RuntimeError: no dilation" in diagnosis.finding
 
 
 def test_a_bias_is_not_given_for_a_setting():
@@ -373,6 +373,22 @@ def test_a_bias_is_not_given_for_a_setting():
     diagnosis = diagnose(mine, "conv2d")
     assert diagnosis.ok
     assert diagnosis.skipped == ("dilation", "b")
+
+
+@pytest.mark.parametrize("factor", [1, 7])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_bias_after_the_settings_is_handed_over_by_name(factor, last):
+    def after(x, w, stride=1, padding=0, b=None):
+        b = None if b is None else factor * b
+        return companion.conv2d(x, w, b, stride=stride, padding=padding)
+
+    def alone(x, w, *, b=None, stride=1, padding=0):
+        return after(x, w, stride, padding, b)
+
+    diagnosis = diagnose(after if last else alone, "conv2d")
+    assert diagnosis.ok == (factor == 1)
+    assert diagnosis.skipped == ("dilation",)
+    assert "b=float64 (" in diagnosis.finding or diagnosis.ok
 
 
 def test_simple_probes_have_no_pairs():

@@ -24,6 +24,20 @@ def test_what_only_some_need_is_loaded_when_they_ask():
     assert names == "companion.train companion.gradcheck relu"
 
 
+def test_modules_are_attributes_and_one_that_lacks_another_says_so():
+    code = """
+import sys, companion
+assert companion.blocks.__name__ == "companion.blocks"
+sys.modules["matplotlib"] = None
+try:
+    companion.plots
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert "needs Matplotlib" in done.stdout
+
+
 @pytest.mark.parametrize("name", sorted(companion._MODULES.keys() & set(companion.__all__)))
 def test_a_name_that_a_module_shares_is_the_function_however_it_was_loaded(name):
     code = f"""

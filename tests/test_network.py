@@ -647,6 +647,9 @@ def test_gradients_of_a_network_take_no_new_ones():
     ):
         with pytest.raises(TypeError, match="write into a network's gradients in place"):
             assign(network.grads)
+    before = network.layers[0].grads["w"].copy()
+    network.grads["0.w"] *= 2
+    np.testing.assert_array_equal(network.layers[0].grads["w"], 2 * before)
     network.grads["0.w"][...] = 0  # reaches the layer
     assert not network.layers[0].grads["w"].any()
     assert type(copy.deepcopy(network.grads)) is dict

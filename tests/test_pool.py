@@ -1,5 +1,7 @@
 """Max and average pooling: overlapping, padded, with remainders and ties."""
 
+import weakref
+
 import numpy as np
 import pytest
 from closeness import assert_close
@@ -212,3 +214,13 @@ def test_a_layer_hands_back_the_common_precision():
     for images, dz, want in (("f8", "f4", "f8"), ("f4", "f8", "f8"), ("f4", "f4", "f4")):
         y = layer.forward(x.astype(images))
         assert layer.backward(np.ones(y.shape, dz)).dtype == want
+
+
+@pytest.mark.parametrize("layer", [MaxPool2D(2), AvgPool2D(2)])
+def test_neither_the_input_nor_the_output_is_kept(layer):
+    x = np.ones((2, 4, 4, 3))
+    y = layer.forward(x)
+    input_, output = weakref.ref(x), weakref.ref(y)
+    del x, y
+    assert input_() is output() is None
+    assert layer.backward(np.ones((2, 2, 2, 3))).shape == (2, 4, 4, 3)

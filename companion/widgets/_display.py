@@ -169,9 +169,13 @@ def gradient_misfit(name: str, size: tuple[int, int], settings: Settings) -> str
     return None
 
 
-def present(explorer: ExplorerType) -> ExplorerType | LiveExplorer:
-    """The explorer, its cell settled, as a live widget where anywidget is installed."""
-    explorer.settings = explorer.settle(explorer.settings, explorer.frame(explorer.settings))
+def present(explorer: ExplorerType, frame: Frame | None = None) -> ExplorerType | LiveExplorer:
+    """The explorer, its cell settled, as a live widget where anywidget is installed.
+
+    ``frame`` is that of its settings, where it is known already.
+    """
+    frame = explorer.frame(explorer.settings) if frame is None else frame
+    explorer.settings = explorer.settle(explorer.settings, frame)
     if find_spec("anywidget") is None:
         return explorer
     from .live import live

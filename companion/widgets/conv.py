@@ -240,7 +240,7 @@ def explore_conv(
         raise ValueError(
             f"dz must have at least the shape {out_size} of the output, got shape {given}"
         )
-    return present(explorer)
+    return present(explorer, frame)
 
 
 def stuff(dz: FloatArray, window: Window) -> FloatArray:

@@ -203,7 +203,7 @@ def explore_im2col(
         raise ValueError(
             f"cols must have at least the shape {size} of the patches, got shape {given}"
         )
-    return present(explorer)
+    return present(explorer, frame)
 
 
 def matrix_size(window: Window) -> tuple[int, int]:

@@ -244,7 +244,7 @@ def explore_pool(
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
         _refuse(explorer)
-    return present(explorer)
+    return present(explorer, frame)
 
 
 def _refuse(explorer: PoolExplorer) -> None:

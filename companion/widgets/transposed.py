@@ -253,7 +253,7 @@ def explore_transposed(
         raise ValueError(
             f"dz must have at least the shape {out_size} of the output, got shape {given}"
         )
-    return present(explorer)
+    return present(explorer, frame)
 
 
 def geometry(settings: Settings) -> dict[str, Any]:
