@@ -83,7 +83,7 @@ _MODULES = {
     ),
     "network": "Layer Sequential he_normal",
     "optim": "SGD Adam Optimizer cosine_decay",
-    "pool": ("AvgPool2D MaxPool2D avg_pool2d avg_pool2d_backward max_pool2d max_pool2d_backward"),
+    "pool": "AvgPool2D MaxPool2D avg_pool2d avg_pool2d_backward max_pool2d max_pool2d_backward",
     "relu": "ReLU relu relu_backward",
     "shapes": "output_size",
     "softmax": (

@@ -249,8 +249,8 @@ def _usable(
     }
     taken = _keywords(function, defaults)
     skipped = tuple(name for name in defaults if name not in taken)
-    third = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
-    by_name = not third and _names_a_bias(function)
+    in_its_place = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
+    by_name = not in_its_place and _names_a_bias(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
@@ -258,9 +258,12 @@ def _usable(
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
             arguments = dict(probe.arguments)
-            b = arguments.get("b") if third else arguments.pop("b")
-            probes.append(Probe(arguments, settings | {"b": b} if by_name else settings))
-    return probes, skipped if third or by_name else (*skipped, "b")
+            if by_name:
+                settings["b"] = arguments["b"]
+            if not in_its_place:
+                del arguments["b"]
+            probes.append(Probe(arguments, settings))
+    return probes, skipped if in_its_place or by_name else (*skipped, "b")
 
 
 def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
