@@ -217,14 +217,16 @@ def _win(
     scratch: Scratch,
 ) -> None:
     """The largest of the values, and the first of the places that hold it."""
-    wins, won = scratch.empty(largest.shape, bool), scratch.empty(place.shape, place.dtype)
+    wins = scratch.empty(largest.shape, bool)
+    won = scratch.empty(place.shape, place.dtype)
     contestants = zip(values, places, strict=True)
     best, at = next(contestants)
     for value, its_place in contestants:
         np.greater(value, best, out=wins)
         if holds_nan:
             wins |= np.isnan(value) & ~np.isnan(best)
-        np.multiply(wins.view(np.uint8), its_place, out=won)  # bytes already: nothing to convert
+        # bytes already: nothing to convert
+        np.multiply(wins.view(np.uint8), its_place, out=won)
         best = np.maximum(best, value, out=largest)
         at = np.maximum(at, won, out=place)  # places only grow
     if best is not largest:  # a single value
