@@ -406,15 +406,17 @@ def _explained(
     ran = [n for n, answer in enumerate(given) if answer.error is None]
     probes = [probes[n] for n in ran]
     expected, given = ([each[n] for n in ran] for each in (expected, given))
-    tried = [
-        (entry, [_answer(way, probe) for probe in probes])
-        for entry in known_mistakes(about.function.__name__)
-        for way in entry.ways
+    known = [
+        (entry, way) for entry in known_mistakes(about.function.__name__) for way in entry.ways
     ]
+
+    def answers(way: Callable[..., Any]) -> Iterator[Answer]:
+        return (_answer(way, probe) for probe in probes)  # as far as they are looked at
+
     whole = dict.fromkeys(
         entry
-        for entry, wrong in tried
-        if _all_same(given, wrong, probes) and not _all_same(wrong, expected, probes)
+        for entry, way in known
+        if _all_same(given, answers(way), probes) and not _all_same(answers(way), expected, probes)
     )
     if whole:
         return tuple(whole), (), ()
@@ -426,6 +428,7 @@ def _explained(
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
 
+    tried = [(entry, list(answers(way))) for entry, way in known]
     mistakes: dict[Mistake, tuple[str, ...]] = {}
     unexplained = []
     for position, name in enumerate(about.outputs):
@@ -483,7 +486,7 @@ def _result(answers: list[Answer], position: int) -> list[Answer]:
     return [each._replace(outputs=each.outputs[position : position + 1]) for each in answers]
 
 
-def _all_same(given: list[Answer], expected: list[Answer], probes: list[Probe]) -> bool:
+def _all_same(given: Iterable[Answer], expected: Iterable[Answer], probes: list[Probe]) -> bool:
     return all(map(_same, given, expected, (probe.rtol for probe in probes)))
 
 
