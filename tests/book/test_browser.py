@@ -262,6 +262,24 @@ def test_one_text_of_each_kind_tells_a_bad_colour(tab: Tab) -> None:
     assert found.startswith("color-contrast:")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_link_under_the_pointer_is_legible(tab: Tab, scheme: Literal["light", "dark"]) -> None:
+    page = tab.visit("book/notation.html").page
+    page.emulate_media(color_scheme=scheme)
+    for which in (
+        "article p a",
+        ".bd-sidebar-primary .bd-links a",
+        ".bd-sidebar-secondary a",
+        "a.right-next",
+    ):
+        link = page.locator(which).first
+        link.hover()
+        link.evaluate("e => e.setAttribute('data-under', 'pointer')")
+        found = violations(page, {"runOnly": COLOURS}, {"include": [["[data-under]"]]})
+        assert found == [], which
+        link.evaluate("e => e.removeAttribute('data-under')")
+
+
 @pytest.fixture(scope="module")
 def disk(browser: Browser, html: Path) -> Iterator[Opened]:
     """A tab in which pages are opened from disk, and their mathematics is not set."""
