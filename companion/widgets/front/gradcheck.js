@@ -75,7 +75,7 @@ function render(context) {
         `${power(exponentOf(first))}, at its least ${times(errors[least])} at ${power(exponentOf(least))}, and ` +
         `${errors[COUNT - 1] === null ? "missing" : times(errors[COUNT - 1])} at ${power(-1)}.`,
     });
-    const said = ["Dot: the present nudge. Bold below: the digits above the error."];
+    const said = ["Dot: the present nudge. Bold below: the digits that the error leaves right."];
     if (zeros.length) said.push(`Rings at the bottom: ${zeros.length} nudge${zeros.length > 1 ? "s" : ""} with an error of exactly 0, which has no logarithm.`);
     if (errors.includes(null)) said.push("Where the line is missing there is no slope.");
     legend.textContent = said.join(" ");

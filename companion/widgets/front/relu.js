@@ -55,7 +55,7 @@ function render(context) {
       ],
       dots: [from, to].map(([x, y]) => ({ x, y, hollow: true })).concat({ x: at, y: a }),
       words: `Zero up to z = 0, then rising with slope 1. At z = ${show(at)} it is ${show(a)}; the slope used there is ` +
-        `${show(slopes[USED])}, the line through the curve a nudge to both sides has slope ${show(slopes[CENTRAL])}.`,
+        `${show(slopes[USED])}, the line through the curve a nudge away on each side has slope ${show(slopes[CENTRAL])}.`,
     });
     const same = slopes[USED] === slopes[CENTRAL];
     const derivative = plot("derivative", "Its slope, and what a central difference makes of it", {
@@ -95,7 +95,7 @@ function render(context) {
     z.forEach((v, c) => {
       mark(below, [4, c], "cx-unread", "Hatched: a closed gate, nothing passes.", !open[c]);
       for (const r of [0, 4])
-        mark(below, [r, c], "cx-padding", "Dashed: on the kink, where any number from 0 to da is some subgradient's.", v === 0);
+        mark(below, [r, c], "cx-padding", "Dashed: on the kink, where any number from 0 to da is a subgradient times da.", v === 0);
       mark(below, [5, c], "cx-hit", OFF, nudged[c] !== dz[c]);
     });
     legend.textContent = [...said, EDITABLE].join(" ");

@@ -140,7 +140,7 @@ function render(context) {
     for (const name of ["x", "dx"])
       mark(name, "cx-unread", `Hatched in ${name}: has not stamped yet.`, ([h, q]) => h * shape(x)[1] + q >= stamps);
     if (mode !== "stuffing") said.add(EDITABLE);
-    else if (shape(w).some((k) => p >= k)) said.add("The padding exceeds the kernel, so x° is cut, too.");
+    else if (shape(w).some((k) => p >= k)) said.add("The padding reaches the kernel's size, so x° is cut, too.");
     legend.textContent = [...said].join(" ");
     return shown;
   }
