@@ -173,7 +173,7 @@ def __getattr__(name: str) -> Any:
         try:
             return import_module(f".{name}", __name__)
         except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":  # a module of the package that lacks another
+            if error.name != f"{__name__}.{name}":  # it is there, but lacks a module it needs
                 raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -183,9 +183,9 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Where a function and its module share a name, here the name is the function's."""
+    """Where a function and its module share a name, keeps that name for the function."""
 
-    def __setattr__(self, name: str, value: object) -> None:  # Python, having loaded a module
+    def __setattr__(self, name: str, value: object) -> None:  # by Python for a loaded module
         if _HOME.get(name) == name and isinstance(value, ModuleType):
             value = getattr(value, name)
         super().__setattr__(name, value)

@@ -1,7 +1,7 @@
 """``python -m companion``: train a reader of digits, use it, and check every gradient.
 
 Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be done; 130 interrupted;
-141 nobody reads what is printed.
+141 the output was no longer read.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        if sys.stdout is not None:  # as where it was closed before
+        if sys.stdout is not None:  # None if it was closed from the start
             sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # who reads what is printed, such as head, has read enough
+    except BrokenPipeError:  # the reader of the output, such as head, has gone
         _print_to_nobody()
         return PIPE_CLOSED
     except (OSError, ValueError, ImportError) as error:
@@ -61,8 +61,8 @@ def _print_to_nobody() -> None:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train a network, keep it, and say how well it reads images it has not seen."""
-    out, checkpoint, goes_on = _places(arguments)
+    """Train a network, save it, and say how well it reads images it has not seen."""
+    out, checkpoint, resuming = _places(arguments)
     digits, rng = _digits(arguments), _generator(arguments)
     network, start = digits_network(rng), time.monotonic()
     epochs: list[int] = []
@@ -93,7 +93,7 @@ def train(arguments: argparse.Namespace) -> int:
             progress=sys.stderr.isatty(),
         )
     except KeyboardInterrupt:
-        if not epochs and (out.exists() or not goes_on):  # what is there may be better
+        if not epochs and (out.exists() or not resuming):  # what is there may be better
             raise
         network.save(out)
         print(f"interrupted: the best network so far is in {out}", file=sys.stderr)
@@ -105,7 +105,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def _places(arguments: argparse.Namespace) -> tuple[Path, Path | None, bool]:
-    """Where the network and the checkpoint go, and whether that one is there to go on from."""
+    """Paths of the network and the checkpoint, and whether there is a checkpoint to go on from."""
     out = Path(arguments.out)
     checkpoint = None if arguments.checkpoint is None else Path(arguments.checkpoint)
     if arguments.resume and checkpoint is None:
@@ -125,7 +125,7 @@ def _places(arguments: argparse.Namespace) -> tuple[Path, Path | None, bool]:
 
 
 def evaluate_model(arguments: argparse.Namespace) -> int:
-    """Say how well a saved network reads the test images, and what it takes for what."""
+    """Say how well a saved network reads the test images, and which digits it confuses."""
     network, digits = _model(arguments), _digits(arguments)
     _print_reading(network, digits)
     table = confusion_matrix(digits.y_test, network.predict(digits.x_test), num_classes=10)
@@ -170,7 +170,7 @@ def gradcheck(arguments: argparse.Namespace) -> int:
 
 
 def _checks(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], GradientReport]]]:
-    """Every layer under settings that a mistake would not survive, and the loss."""
+    """Every layer, with settings that would expose a mistake, and the loss."""
     image = rng.normal(size=(2, 7, 6, 3))
     layers: list[tuple[Layer, np.ndarray]] = [
         (Conv2D(3, 4, (2, 3), rng=rng), image),
@@ -235,7 +235,7 @@ def _model(arguments: argparse.Namespace) -> Sequential:
     except TypeError as error:  # a file of something else
         raise ValueError(str(error)) from error
     if not all(np.isfinite(parameter).all() for parameter in network.params.values()):
-        raise ValueError(f"{path} is no network: some weight is not a number")
+        raise ValueError(f"{path} is no network: some weight is not finite")
     return network
 
 
@@ -253,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m companion",
         description="Train a reader of handwritten digits, use it, and check every gradient.",
         epilog="Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be "
-        "done; 130 interrupted; 141 nobody reads what is printed.",
+        "done; 130 interrupted; 141 the output was no longer read.",
     )
     parser.add_argument("--version", action="version", version=f"companion {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -274,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument(
                 "--download",
                 action="store_true",
-                help="fetch what is missing from the folder of --mnist",
+                help="fetch the files that the folder of --mnist lacks",
             )
         return added
 
@@ -287,12 +287,12 @@ def _parser() -> argparse.ArgumentParser:
         default=MODEL,
         help="where the network is kept; default: %(default)s",
     )
-    training.add_argument("--force", action="store_true", help="write over the file of --out")
+    training.add_argument("--force", action="store_true", help="overwrite the file of --out")
     training.add_argument(
         "--checkpoint", metavar="FILE", help="written after each epoch, for --resume"
     )
     training.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoint, for as many epochs"
+        "--resume", action="store_true", help="go on from the checkpoint, with the same --epochs"
     )
 
     for name, run in (("evaluate", evaluate_model), ("predict", predict)):
@@ -301,7 +301,7 @@ def _parser() -> argparse.ArgumentParser:
             "--model",
             metavar="FILE",
             default=MODEL,
-            help="a network kept by train; default: %(default)s",
+            help="a network saved by train; default: %(default)s",
         )
         if name == "predict":
             using.add_argument(

@@ -20,8 +20,8 @@ def random_shift(pixels: int) -> RandomShift:
     Parameters
     ----------
     pixels : int
-        The furthest, at least 0. Every shift up to it is equally likely. What leaves the image is
-        lost, and zeros come in.
+        The largest shift, at least 0. All shifts up to it are equally likely. What leaves the image
+        is lost, and zeros come in.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def random_shift(pixels: int) -> RandomShift:
     Raises
     ------
     TypeError, ValueError
-        If ``pixels`` is no integer of at least 0.
+        If ``pixels`` is not an integer of at least 0.
 
     Notes
     -----

@@ -20,36 +20,36 @@ from .shapes import FloatArray, Window
 from .threads import in_parts
 
 CACHE = 1 << 21  # bytes of patches in a block
-KEPT = 16 * CACHE  # what one image needed beyond that is given back
+KEPT = 16 * CACHE  # bytes of scratch kept between calls; a larger one is given back
 NARROW = 32  # a product with fewer columns spends its time on fetching the rows
 
-# What is freed goes back to the machine, and new pages for the next result take longer to come than
-# the numbers in them. glibc keeps what is smaller than the largest array freed so far, of those
-# below 32 MiB: this one, none of whose pages is ever touched.
+# Freed memory goes back to the system, and new pages for the next result take longer to get than
+# the numbers in them to compute. glibc keeps blocks no larger than the largest it has seen freed,
+# up to 32 MiB: hence this one, none of whose pages is ever touched.
 if sys.platform == "linux":
     np.empty(31 << 20, np.uint8)
 
 
 class Scratch:
-    """Memory for what is computed on the way, which the blocks use one after the other.
+    """Memory for intermediate results, which the blocks use one after the other.
 
-    Each block asks for the same arrays in the same order. Memory is kept for the next call, for new
-    pages would take the machine longer than the numbers in them. Results are never made of it.
+    Each block asks for the same arrays in the same order. The memory is kept for the next call,
+    since new pages take longer to get than the numbers in them to compute. No result lies in it.
     """
 
     def __init__(self) -> None:
         self._arrays: list[NDArray[np.uint8]] = []
-        self.asked = 0
+        self.lent = 0
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """As ``np.empty``; the array is the next block's once :meth:`reset` was called."""
+        """As ``np.empty``; after :meth:`reset` the next block gets the same memory."""
         size, dtype = math.prod(shape), np.dtype(dtype)
-        if self.asked == len(self._arrays):
+        if self.lent == len(self._arrays):
             self._arrays.append(np.empty(0, np.uint8))
-        if self._arrays[self.asked].nbytes < size * dtype.itemsize:
-            self._arrays[self.asked] = np.empty(size * dtype.itemsize, np.uint8)
-        array = self._arrays[self.asked]
-        self.asked += 1
+        if self._arrays[self.lent].nbytes < size * dtype.itemsize:
+            self._arrays[self.lent] = np.empty(size * dtype.itemsize, np.uint8)
+        array = self._arrays[self.lent]
+        self.lent += 1
         return array[: size * dtype.itemsize].view(dtype).reshape(shape)
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -63,13 +63,13 @@ class Scratch:
         """How much is kept."""
         return sum(array.nbytes for array in self._arrays)
 
-    def reset(self, asked: int = 0) -> None:
-        """Lend anew what was asked for after the first ``asked`` arrays."""
-        self.asked = asked
+    def reset(self, lent: int = 0) -> None:
+        """Take back all arrays but the first ``lent``, for the next block."""
+        self.lent = lent
 
 
 class Spare(threading.local):
-    """What a thread's last calls left: if it still is in a cache, then in that of its own core."""
+    """Scratch left by a thread's last calls: if still in a cache, then in that of its own core."""
 
     def __init__(self) -> None:
         self.scratch: list[Scratch] = []
@@ -80,7 +80,7 @@ _SPARE = Spare()
 
 @contextmanager
 def lent_scratch() -> Iterator[Scratch]:
-    """Memory that nobody else has until it is given back."""
+    """Scratch that is the caller's alone until it is given back."""
     spare = _SPARE.scratch
     scratch = spare.pop() if spare else Scratch()
     scratch.reset()
@@ -94,21 +94,21 @@ def lent_scratch() -> Iterator[Scratch]:
 def blocks(
     x: FloatArray, window: Window, scratch: Scratch
 ) -> Iterator[tuple[tuple[slice, slice], FloatArray]]:
-    """Which outputs, as ``(images, rows)``, and the patches (rows, kh*kw*C) that they are made of.
+    """Yield outputs, as slices ``(images, rows)``, and their patches (rows, kh*kw*C), in blocks.
 
-    A block is a number of whole images, or some rows of one image that is too large. Its patches
-    are gone with the next one.
+    A block is a number of whole images, or some rows of one image too large for the cache. The next
+    block overwrites its patches.
     """
     N, C, (Ho, Wo), (kh, kw) = len(x), x.shape[3], window.out_size, window.kernel_size
     images, rows = block_size(N, Ho, Wo * kh * kw * C * x.itemsize)
     for n in range(0, N, images):
         scratch.reset()
         patches = window.patches(window.pad(x[n : n + images], empty=scratch.empty))
-        padded = scratch.asked
+        padded = scratch.lent
         for i in range(0, Ho, rows):
             scratch.reset(padded)
             X = patches[:, i : i + rows]
-            if not X.flags.c_contiguous:  # as patches of one pixel are: nothing to copy
+            if not X.flags.c_contiguous:  # patches of one pixel are: nothing to copy
                 X = scratch.empty(X.shape, X.dtype)
                 np.copyto(X, patches[:, i : i + rows])
             count = X.shape[0] * X.shape[1] * Wo
@@ -116,16 +116,16 @@ def blocks(
 
 
 def block_size(N: int, Ho: int, nbytes: int) -> tuple[int, int]:
-    """How many images, and rows of outputs, of so many bytes a row, the cache has room for."""
+    """How many images, and how many rows of ``nbytes`` each, fit in the cache; at least one."""
     fit = CACHE // max(nbytes, 1)
     return max(1, min(fit // max(Ho, 1), N)), max(1, min(fit, Ho))
 
 
 def side_by_side(window: Window, channels: int, x: FloatArray | None = None) -> int:
-    """How many outputs of a row to compute in one row of a product: more if it is narrow.
+    """How many neighbouring outputs to compute in one row of a product: several if it is narrow.
 
-    Their common patch holds what all of them read, and the weights of each are set among zeros,
-    which must be fewer than the weights. Where ``x`` meets those zeros it must be finite.
+    Their common patch holds what all of them read, and the weights of each stand among zeros, which
+    must be fewer than the weights. ``x`` must be finite, for it meets those zeros: 0 * inf is NaN.
     """
     J, columns = 1, window.columns
     while (
@@ -141,7 +141,7 @@ def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
     """Kernels (kh, kw, C, K) as the matrix (kh*width*C, J*K) for J outputs side by side."""
     (kh, kw, C, K), width = w.shape, window.columns.joined(J).kernel
     if J == 1:
-        return np.ascontiguousarray(w.reshape(kh * kw * C, K))  # else it might be read backwards
+        return np.ascontiguousarray(w.reshape(kh * kw * C, K))  # w may be a reversed view
     wide = np.zeros((kh, width, C, J, K), w.dtype)
     for j, places in enumerate(window.columns.places(J)):
         wide[:, places, :, j] = w
@@ -149,7 +149,7 @@ def spread(w: FloatArray, window: Window, J: int) -> FloatArray:
 
 
 def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -> FloatArray:
-    """The way back: a weight's gradient is the sum over its J copies."""
+    """The transpose of :func:`spread`: a weight's gradient is the sum over its J copies."""
     kh, _, C, K = shape
     if J == 1:
         return wide.reshape(shape)
@@ -161,7 +161,7 @@ def unspread(wide: FloatArray, window: Window, shape: tuple[int, ...], J: int) -
 
 
 def in_blocks(function: Callable[[slice, Scratch], object], x: FloatArray) -> None:
-    """Call for a few images of the batch at a time, so that what it works on stays in the cache."""
+    """Call ``function`` on a few images at a time, so that what it works on stays in the cache."""
     if not x.size:
         return
     images = max(1, CACHE * len(x) // x.nbytes)

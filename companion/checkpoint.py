@@ -1,8 +1,8 @@
-"""A training put down after an epoch, and taken up again bit for bit.
+"""A training run that stops after an epoch, and goes on later to the same result, bit for bit.
 
 Chapter ``digits``. A checkpoint holds all that the next epoch depends on: the parameters, what the
 optimiser remembers, the state of the random generator, and which examples are held out; besides,
-the history so far and the best parameters. It does not hold the examples, but knows them again.
+the history so far and the best parameters. Of the examples it holds only a fingerprint.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path, training: Training) -> None:
     Raises
     ------
     ValueError
-        If the file is damaged, or is that of another training; the message says in what.
+        If the file is damaged, or belongs to another training run; the message says what differs.
     """
     import json
 
@@ -145,7 +145,7 @@ def _held_out(path: Path, arrays: dict[str, NDArray[Any]], training: Training) -
     with _read_from(path):
         held_out = _array(arrays, "held_out", "i", 1)
     if not np.isin(held_out, np.arange(training.count)).all():
-        raise ValueError(f"{path} holds out examples that there are not")
+        raise ValueError(f"{path} holds out examples that do not exist")
     if not len(np.unique(held_out)) == len(held_out) == len(training.held_out):
         raise ValueError(
             f"{path} must hold out {len(training.held_out)} of the examples, each once"
@@ -161,7 +161,7 @@ def _check_memory(
 ) -> None:
     """Refuse what an optimiser of the package cannot have remembered after these steps."""
     if remembered.get("steps", 0) != steps:
-        raise ValueError(f"{path} contradicts itself: the optimizer counts other steps")
+        raise ValueError(f"{path} contradicts itself: the optimizer counts another number of steps")
     for name, array in remembered.items():
         parameter = params.get(name.partition(".")[2])
         if parameter is not None and array.shape != parameter.shape:
@@ -170,7 +170,7 @@ def _check_memory(
 
 @contextmanager
 def _read_from(path: Path) -> Iterator[None]:
-    """What is missing or of another kind, as an error that names the file."""
+    """Turn what is missing or of another kind into an error that names the file."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
@@ -178,7 +178,7 @@ def _read_from(path: Path) -> Iterator[None]:
 
 
 def fingerprint(*arrays: NDArray[Any]) -> str:
-    """A short name that other arrays do not have."""
+    """A short hash that tells these arrays from any others."""
     import hashlib
 
     digest = hashlib.sha256()

@@ -107,7 +107,7 @@ def _forward(x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window)
 def _correlate(
     x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
-    """Return the work to be done for some images of the batch, as the functions below do."""
+    """Return a function that does the work for some images; the functions below do the same."""
     J = side_by_side(window, w.shape[3], x)
     W, wide = spread(w, window, J), window.joined(J)
     bias = None if b is None else np.tile(b, (out.shape[2], 1))  # a row of outputs at a time
@@ -121,7 +121,7 @@ def _correlate(
                 np.matmul(X, W, out=rows)  # (rows, kh*kw*C) @ (kh*kw*C, K)
                 if bias is not None:
                     product += bias
-                if product is not z:  # the pixels of a stride lie apart
+                if product is not z:  # z is every s-th pixel of dx: not contiguous
                     z[...] = product
 
     return part
@@ -196,7 +196,7 @@ def _gradients(
     window: Window,
     also: Sequence[Callable[[slice], None]] = (),
 ) -> tuple[FloatArray, FloatArray]:
-    """Gradients of the parameters; what else is to be done for some images is done with them."""
+    """Gradients of the parameters; each part of the batch does the work in ``also`` as well."""
     N, K = len(dz), dz.shape[3]
     J = side_by_side(window, K)
     to_weights = _weight_gradient(dz, x, window, J)
@@ -235,13 +235,13 @@ def _weight_gradient(
 def _input_gradient(
     dz: FloatArray, w: FloatArray, window: Window, out: FloatArray
 ) -> list[Callable[[slice], None]]:
-    """By patches of dz, or by those of dx where that moves fewer numbers."""
+    """Gather from patches of dz, or scatter to those of dx where that moves fewer numbers."""
     kh, kw, C, K = w.shape
     back = list(window.back())
     wide = (each.joined(side_by_side(each, C)) for _, _, each in back)
     gathered, scattered = sum(each.patch_size(K) for each in wide), window.patch_size(C)
-    slow = gathered > 2 * scattered and kh * kw > 1  # to add takes twice as long as to copy
-    if slow or not np.isfinite(w).all():  # the zeros around dz: 0 * inf is not 0
+    slow = gathered > 2 * scattered and kh * kw > 1  # adding takes twice as long as copying
+    if slow or not np.isfinite(w).all():  # dz is padded with zeros, and 0 * inf is not 0
         return [_scatter(dz, w, window, out)]
     return [
         _correlate(dz, w[entries][::-1, ::-1].swapaxes(2, 3), None, each, out=out[pixels])
@@ -257,7 +257,7 @@ def _scatter(
     dz = np.ascontiguousarray(dz)
 
     def add_back(D: FloatArray, padded: FloatArray, i: int, scratch: Scratch) -> None:
-        """Rows ``i, i + 1, ...`` of some images' dz, (N, height, Wo, K); the batch comes last."""
+        """Add rows ``i, i + 1, ...`` of dz, D (N, height, Wo, K), to ``padded``, its batch last."""
         block = as_pixels(D).transpose(1, 2, 0)
         last = scratch.empty((*block.shape, K), w.dtype)  # (height, Wo, N, K)
         as_pixels(last)[...] = block

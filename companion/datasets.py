@@ -33,13 +33,13 @@ from .shapes import as_bool
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Base addresses of MNIST's files, the first asked first.
+#: Base addresses of MNIST's files, asked in this order.
 MNIST_MIRRORS: Sequence[str] = (
     "https://storage.googleapis.com/cvdf-datasets/mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
 )
 
-#: SHA-256 of MNIST's files as they unpack, computed from the four originals.
+#: SHA-256 of MNIST's files once unpacked, computed from the four originals.
 MNIST_SHA256: Mapping[str, str] = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -137,8 +137,8 @@ def load_mnist(
     ----------
     directory : path
         Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-        and ``t10k-labels-idx1-ubyte``, each with or without ``.gz``. Where both are there, the one
-        without is read.
+        and ``t10k-labels-idx1-ubyte``, each with or without ``.gz``. If both exist, the one without
+        is read.
     download : bool
         Fetch the files that are missing, 11 MB in all, into ``directory``, which is made if need
         be. Files that are there are checked, and never written to or removed. Default False:
@@ -146,8 +146,9 @@ def load_mnist(
     mirrors : list of str
         Base addresses, http or https, asked in turn. Default: ``MNIST_MIRRORS`` of this module.
     checksums : mapping from str to str
-        File names, with or without ``.gz``, to SHA-256 in hexadecimal: of each of the four files as
-        it is, as it unpacks, or both. Default: ``MNIST_SHA256`` of this module.
+        SHA-256 in hexadecimal, by file name: under the name with ``.gz`` that of the packed file,
+        under the other that of the unpacked one. Each of the four files needs one or both.
+        Default: ``MNIST_SHA256`` of this module.
     progress : bool
         Show a bar for each file on the standard error stream, where tqdm is installed.
         Default True.
@@ -163,8 +164,8 @@ def load_mnist(
     FileNotFoundError
         If a file is missing, and not to be fetched; the message names it.
     ValueError
-        If a file is damaged, not what its name says or, with ``download=True``, not the one that
-        the checksums are of; the message names it. Also if an address or a checksum is not one.
+        If a file is damaged, is not what its name says or, with ``download=True``, has another
+        checksum; the message names it. Also if an address or a checksum is malformed.
     TypeError
         If an argument is not of the kind listed above.
     DownloadError
@@ -198,7 +199,7 @@ def load_fashion_mnist(
     checksums: Mapping[str, str] = FASHION_MNIST_SHA256,
     progress: bool = True,
 ) -> Dataset:
-    """Fashion-MNIST: photographs of clothes in MNIST's format, of ten kinds, harder to tell apart.
+    """Fashion-MNIST: photographs of ten kinds of clothes in MNIST's format, harder than digits.
 
     Its files have the names of MNIST's: give it a folder of its own.
 
@@ -206,8 +207,8 @@ def load_fashion_mnist(
     ----------
     directory, download, mirrors, checksums, progress
         As for :func:`load_mnist`, but 31 MB to fetch. Defaults: ``FASHION_MNIST_MIRRORS`` and
-        ``FASHION_MNIST_SHA256`` of this module, which are of the packed files: those that you
-        unpacked yourself load without ``download=True``, which could not check them.
+        ``FASHION_MNIST_SHA256`` of this module, which are those of the packed files. Files that you
+        have unpacked load without ``download=True`` only: it could not check them.
 
     Returns
     -------
@@ -253,7 +254,7 @@ def _load(directory: Any, download: Any, mirrors: Any, checksums: Any, progress:
 
 
 def _as_checksums(name: str, value: Any) -> dict[str, dict[str, str]]:
-    """For each of the four files the checksums known of it, each by the name it is known for."""
+    """The checksums of each of the four files: packed, unpacked or both, by the names given."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a mapping from file names to SHA-256, got {value!r}")
     known: dict[str, dict[str, str]] = {}
@@ -279,13 +280,13 @@ def _complete(
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in _FILES if not _check(folder, name, checksums[name])]
     for name in missing:
-        # unpacked it can be checked only by a checksum of its own
+        # the unpacked file can be checked only if its own checksum is known
         names = [f"{name}.gz", name] if name in checksums[name] else [f"{name}.gz"]
         fetch(folder, names, mirrors, checksums[name].values(), progress=progress)
 
 
 def _check(folder: Path, name: str, checksums: Mapping[str, str]) -> bool:
-    """Whether the file is there; an error if it is, and is not the one the checksums are of."""
+    """Whether the file is there; an error if it is, but has none of the checksums."""
     path = _present(folder, name)
     if path is None:
         return False

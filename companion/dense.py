@@ -28,7 +28,7 @@ from .threads import in_parts
 
 
 def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> FloatArray:
-    """Every output as a weighted sum of every input.
+    """Every output as a weighted sum of all inputs, plus a bias.
 
     Parameters
     ----------

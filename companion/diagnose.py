@@ -50,7 +50,7 @@ class Probe(NamedTuple):
 
     @property
     def forms(self) -> frozenset[str]:
-        """What of it a right function may refuse, for not every one takes it."""
+        """The forms of argument in it that a correct function may refuse to take."""
         forms = set()
         for name, value in (*self.arguments.items(), *self.settings.items()):
             if name == "labels":
@@ -64,18 +64,18 @@ class Probe(NamedTuple):
 
     @property
     def rtol(self) -> float:
-        """Rounding to forgive, as a part of the largest entry: there are float32 probes too."""
+        """Rounding to forgive, relative to the largest entry: more for float32 probes."""
         single = any(getattr(v, "dtype", None) == np.float32 for v in self.arguments.values())
         return _SINGLE if single else 1e-8
 
     @property
     def examples(self) -> int:
-        """How many there are in the batch."""
+        """How many examples there are in the batch."""
         return len(next(iter(self.arguments.values())))
 
     @property
     def simple(self) -> bool:
-        """Whether rows and columns are treated alike, by whole numbers."""
+        """Whether every size is a single integer, the same for rows and columns."""
         sizes = [*self.settings.values(), self.arguments.get("kernel_size", 1)]
         return all(isinstance(size, int) for size in sizes)
 
@@ -119,7 +119,7 @@ class Diagnosis:
         The known mistakes that give the same wrong numbers: one; or several, made together or not
         told apart by the probes that could be run. Empty if ``ok``, or if none does.
     outputs : tuple of tuple of str
-        For each of ``mistakes`` the results that have it, where no single one explains them all;
+        For each of ``mistakes`` the results it is in, where no single mistake explains all results;
         else empty.
     unexplained : tuple of str
         The wrong results for which no mistake is known.
@@ -226,7 +226,7 @@ def diagnose(
 
 
 def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
-    """Forms of arguments with which the function always raised, and what; without, it did not."""
+    """Forms with which the function always raised, and without which it did not; each with what."""
     refused = {}
     for form in sorted({form for probe in probes for form in probe.forms}):
         with_it, without = (
@@ -249,8 +249,8 @@ def _usable(
     }
     taken = _keywords(function, defaults)
     skipped = tuple(name for name in defaults if name not in taken)
-    in_its_place = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
-    by_name = not in_its_place and _names_a_bias(function)
+    b_by_position = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
+    b_by_name = not b_by_position and _names_a_bias(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
@@ -258,16 +258,16 @@ def _usable(
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
             arguments = dict(probe.arguments)
-            if by_name:
+            if b_by_name:
                 settings["b"] = arguments["b"]
-            if not in_its_place:
+            if not b_by_position:
                 del arguments["b"]
             probes.append(Probe(arguments, settings))
-    return probes, skipped if in_its_place or by_name else (*skipped, "b")
+    return probes, skipped if b_by_position or b_by_name else (*skipped, "b")
 
 
 def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
-    """Whether there is a place for a third array, such as a bias, that is not a setting's."""
+    """Whether it takes a third array by position, such as a bias, in a place of no setting."""
     try:
         bound = inspect.signature(function).bind_partial(1, 2, 3)
     except TypeError:  # one too many
@@ -370,7 +370,7 @@ def _told_apart(given: float, expected: float) -> tuple[str, str]:
 def _side_effect(
     name: str, about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
 ) -> tuple[str, tuple[Mistake, ...]]:
-    """What is wrong beside the numbers, which are right: nothing, or the first such mistake."""
+    """What else is wrong where all numbers are right: nothing, or the first such mistake."""
     from .mistakes import Mistake
 
     for probe, right, answer in zip(probes, expected, given, strict=True):
@@ -388,7 +388,7 @@ def _side_effect(
 
 def _close(given: Array, expected: Array, rtol: float) -> NDArray[np.bool_]:
     """Where two arrays agree, up to rounding of numbers as large as these."""
-    if given.dtype == np.float32:  # where it should not be, that is another mistake
+    if given.dtype == np.float32:  # if it should be float64, that is another mistake
         rtol = _SINGLE
     scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
     return np.isclose(given, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
@@ -411,7 +411,7 @@ def _explained(
     ]
 
     def answers(way: Callable[..., Any]) -> Iterator[Answer]:
-        return (_answer(way, probe) for probe in probes)  # as far as they are looked at
+        return (_answer(way, probe) for probe in probes)  # as far as they are compared
 
     whole = dict.fromkeys(
         entry
@@ -449,7 +449,7 @@ def _explained_result(
     ways: list[tuple[Mistake, list[Answer]]],
     probes: list[Probe],
 ) -> tuple[Mistake, ...]:
-    """The mistakes in one result: one, or one and a factor that was made or forgotten besides."""
+    """The mistakes in one result: one, or one together with a wrong factor."""
     wrong = [(entry, way) for entry, way in ways if not _all_same(way, right, probes)]
     alone = dict.fromkeys(entry for entry, way in wrong if _all_same(mine, way, probes))
     if alone:
@@ -462,7 +462,7 @@ def _explained_result(
     return ()
 
 
-# Mistakes by a factor, which hides no other one: by their names in the catalogue.
+# Mistakes that only scale a result, and so hide no other: by their names in the catalogue.
 FACTORS: dict[str, Callable[[Probe], float]] = {
     "sign lost": lambda _: -1.0,
     "1/N applied in the layer": lambda probe: 1 / probe.examples,
@@ -688,7 +688,7 @@ def _loss_probes() -> Iterator[Probe]:
     for z in _logits():
         labels = rng.integers(0, z.shape[1], len(z))
         if z.min() == -1000:
-            labels[0] = 2  # whose probability is too small for a number
+            labels[0] = 2  # whose probability underflows to zero
         yield Probe({"z": z, "labels": labels})
     for z in _logits():
         shares = rng.dirichlet(np.ones(z.shape[1]), len(z))

@@ -104,8 +104,8 @@ def train_digits(
         From :func:`~companion.datasets.load_digits` or :func:`~companion.datasets.load_mnist`. Its
         test images are not looked at.
     epochs : int
-        How many times every image is seen. Default 16. The rate depends on it, so a checkpoint is
-        gone on from with the same number only.
+        How many times every image is seen. Default 16. The rate depends on it, so a checkpoint can
+        only be resumed with the same number.
     validation : float or None
         Share of the training images that is set aside to choose the best epoch by. Default 0.1.
     rng : numpy.random.Generator, optional
@@ -165,8 +165,8 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     Parameters
     ----------
     path : path
-        A picture in a format that Pillow reads, such as PNG; dark on light, or light on dark. Which
-        of the two, its border says.
+        A picture in a format that Pillow reads, such as PNG; dark on light, or light on dark, as
+        its border shows.
 
     Returns
     -------
@@ -217,7 +217,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
 
 def _opened(path: Path) -> Image.Image:
-    """A picture as it was taken, upright, with no more than 256 shades of a colour."""
+    """The picture, turned upright, with at most 256 shades of each colour."""
     from PIL import Image, ImageOps
 
     try:
@@ -240,7 +240,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _ink(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much darker a picture is than its border, or lighter where there is more of that."""
+    """How much darker than its border a picture is, or lighter if that adds up to more."""
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     paper = np.float32(np.median(border))
     darker: NDArray[np.float32] = np.clip(paper - light, 0, 1)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0  # seconds without a byte
 GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 16  # bytes
-_ABSENT = (403, 404, 410)  # S3 says 403 of a file it does not have, where not all may list it
+_ABSENT = (403, 404, 410)  # S3 gives 403 for a missing file if the bucket is not listable
 
 # How far a mirror got, and what is said if none got further.
 _SILENT, _REFUSED, _WRONG = range(3)
@@ -51,8 +51,8 @@ def fetch(
     """Write into ``folder`` the file that goes by one of ``names``, whole or not at all.
 
     Each mirror is asked for the first name and, if it has no such file, for the next. What it
-    gives, or what that unpacks to, must have one of the SHA-256 ``checksums``. What is wrong with
-    a mirror is left to the next one; what is wrong with the disk is raised.
+    gives, or what that unpacks to, must have one of the SHA-256 ``checksums``. If something is
+    wrong with a mirror, the next one is asked; if with the disk, the error is raised.
     """
     failures: list[tuple[str, _Failed]] = []
     for mirror in mirrors:
@@ -77,7 +77,7 @@ def fetch(
 
 
 def damaged_gzip() -> tuple[type[Exception], ...]:
-    """What is raised where a file with gzip is not whole."""
+    """The exceptions raised for a gzip file that is not whole."""
     import gzip
     import zlib
 
@@ -112,7 +112,7 @@ def as_mirrors(name: str, value: Any) -> tuple[str, ...]:
     for mirror in value:
         if not _is_address(mirror):
             raise ValueError(f"{name} must be addresses such as https://host/path, got {mirror!r}")
-        if not _is_folder(mirror):  # a password would be printed, and a query is none of a file's
+        if not _is_folder(mirror):  # a password would be printed; after a query no name fits
             raise ValueError(
                 f"{name} must be addresses of folders, without a password, a query or a fragment"
             )
@@ -133,13 +133,13 @@ def _is_address(mirror: Any) -> bool:
 
     try:
         parts = urlsplit(mirror)
-        return bool(parts.hostname) and parts.port != 0  # reading a port that is none raises
+        return bool(parts.hostname) and parts.port != 0  # a port that is no number raises
     except ValueError:
         return False
 
 
 def _is_folder(address: str) -> bool:
-    """Whether a file's name can be put behind the address, and all of it be shown."""
+    """Whether a file's name can be appended to the address, and all of it may be printed."""
     from urllib.parse import urlsplit
 
     return urlsplit(address).username is None and not {"?", "#"} & set(address)
@@ -201,14 +201,14 @@ def _network(reached: int) -> Iterator[None]:
         error.close()
         reason = _printable(f"HTTP {error.code} {error.reason}")
         raise _Failed(_REFUSED, reason, absent=error.code in _ABSENT) from error
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: redirected to no address
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a bad redirect
         cause = error.reason if isinstance(error, URLError) else error
         if isinstance(cause, TimeoutError):
             reason = f"nothing came for {TIMEOUT:g} seconds"
         else:
             reason = _printable(f"{type(cause).__name__}: {cause}")
         answered = isinstance(cause, ssl.SSLError | HTTPException | ValueError)
-        if answered and not isinstance(cause, RemoteDisconnected | UnicodeError):  # if oddly
+        if answered and not isinstance(cause, RemoteDisconnected | UnicodeError):  # if not properly
             reached = _REFUSED
         raise _Failed(reached, reason) from error
 

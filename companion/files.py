@@ -24,7 +24,7 @@ def as_path(name: str, value: Any) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a path at which no file can be."""
+    """Refuse a path in a folder that does not exist, or of a folder."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: there is no folder {path.parent}")
     if path.is_dir():
@@ -32,7 +32,7 @@ def check_place(path: Path) -> None:
 
 
 def try_place(path: Path) -> None:
-    """Refuse a path at which no file can be, or may be: a long work would be lost for it."""
+    """Refuse a path that cannot be written to, before long work is lost for it."""
     import tempfile
 
     check_place(path)
@@ -55,7 +55,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     check_place(path)
     import uuid
 
-    path = path.resolve()  # a link stays one, to the new file
+    path = path.resolve()  # a link is kept, and its target replaced
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with temporary.open("x+b") as file:
@@ -70,7 +70,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def disk(path: Path) -> Iterator[None]:
-    """What the disk refuses, with the name of the file that it was for."""
+    """Add the file's name to any error that the disk raises."""
     try:
         yield
     except OSError as error:
@@ -101,7 +101,7 @@ def load_arrays(path: Path, content: str) -> dict[str, NDArray[Any]]:
 
 
 def _member(saved: Any, name: str) -> NDArray[Any]:
-    """An array of an archive, which may also hold what is none: NumPy's versions differ there."""
+    """An array of an archive; NumPy's versions differ on members that are none, so refuse those."""
     if f"{name}.npy" not in saved.zip.namelist():
         raise TypeError(f"{name!r} is no array")
     array: NDArray[Any] = saved[name]

@@ -25,7 +25,8 @@ from .shapes import (
     nan_is_an_answer,
 )
 
-# No seed that people choose: had the data the same one, dz would be x, and a mask of dz one of x.
+# Not a seed that people choose: if the data had the same one, dz would equal x, and a mask made
+# from dz by mistake would pass for one made from x.
 _SEED = 0x6EAD1E27
 
 Index = tuple[int, ...]
@@ -59,11 +60,11 @@ class ArgumentReport:
     largest : float
         The argument's largest gradient.
     rounding : float
-        How far off a gradient may be, in any entry, and pass for one that the differences miss
-        because the function's results are rounded.
+        How far off any entry may be beyond ``rtol``: the error that the rounding of the function's
+        results may put into the differences.
     kinks : tuple of indices
         Entries where the function bends within a step: there, any value between the one-sided
-        slopes was accepted, as the smallest steps see them.
+        slopes was accepted, as found with the smallest steps.
     """
 
     name: str
@@ -167,8 +168,8 @@ def numerical_gradient(
     Raises
     ------
     TypeError, ValueError
-        If ``f`` does not return one number, ``step`` is not above zero or too small to tell, or
-        there is no such method.
+        If ``f`` does not return one number, ``step`` is not above zero or is too small to change an
+        entry of ``x``, or there is no such method.
 
     Notes
     -----
@@ -227,10 +228,10 @@ def check_gradient(
     rtol : float
         Largest difference accepted, as a part of the argument's largest gradient. Default 1e-6.
     entries : int, optional
-        Check so many entries of each argument, drawn at random. Default: all.
+        Check only this many entries of each argument, drawn at random. Default: all.
     rng : numpy.random.Generator, optional
-        Draws the cotangent and the entries. Default: one with a seed of its own, so that a check
-        repeats, and repeats nobody's data.
+        Draws the cotangent and the entries. Default: one with a fixed seed, so that a check can be
+        repeated, and an unusual one, so that it does not draw the numbers of your data.
 
     Returns
     -------
@@ -341,8 +342,8 @@ def check_layer(
     ----------
     layer : object
         Any with ``forward(x)``, ``backward(dz)``, and the dictionaries ``params`` and ``grads``.
-        Its parameters are nudged, and are what they were at the end; its ``grads`` are those of
-        the check.
+        Its parameters are nudged, and restored at the end; its ``grads`` are left as the check
+        filled them.
     x : array_like
         An input; used in float64.
     step, rtol, entries, rng
@@ -483,7 +484,7 @@ def _numbers(name: str, returned: ArrayLike) -> NDArray[Any]:
 
 
 def _copies(arrays: Sequence[FloatArray]) -> list[FloatArray]:
-    """What a function under test may write into, as its authors may not have noticed."""
+    """Copies for a function under test, which may write into its arguments unnoticed."""
     return [array.copy() for array in arrays]
 
 
@@ -674,8 +675,8 @@ def _outside(
 ) -> FloatArray:
     """How far a gradient is outside the one-sided slopes at a kink.
 
-    They are taken with what they come to at a step of zero, without their h f''. Where the
-    smallest steps no longer reach over the kink, theirs alone count.
+    These are the slopes at each step and their extrapolations to a step of zero, without the term
+    h f''. Where the smallest steps no longer reach across the kink, only their slopes count.
     """
     sides = np.concatenate([slopes, (4 * slopes[1:] - slopes[:-1]) / 3])  # (7, 2, entries)
     of_wide_steps = [0, 1, 4, 5]

@@ -1,7 +1,7 @@
 """Looking inside a network: what its layers send on, where it is wrong, what its answer rests on.
 
-Chapter ``digits``. Whatever runs a network here runs a copy of it: its gradients, and the input it
-remembers for ``backward``, stay what they were. :mod:`companion.plots` draws the results.
+Chapter ``digits``. Whatever runs a network here runs a copy: the network's own gradients, and the
+input it remembers for ``backward``, do not change. :mod:`companion.plots` draws the results.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def most_confident_mistakes(
     count: int | None = None,
     batch_size: int = 256,
 ) -> Misclassified:
-    """The examples that a network gets wrong, those first of which it is surest.
+    """The examples that a network gets wrong, those it is surest of first.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def most_confident_mistakes(
     -------
     Misclassified
         ``positions`` in ``x``, ``labels``, ``predictions`` and ``confidences``: the probability of
-        the class said. Of equal ones the first in ``x`` comes first.
+        the class said. Ties keep their order in ``x``.
 
     Raises
     ------
@@ -233,12 +233,12 @@ def saliency(
     Returns
     -------
     ndarray, the shape of ``x``
-        Positive where more of the input would raise the logit. A gradient is about small changes.
+        Positive where more of the input would raise the logit. It holds for small changes only.
 
     Raises
     ------
     TypeError, ValueError
-        If ``x`` does not fit the network, or ``target`` is no class of its.
+        If ``x`` does not fit the network, or ``target`` is not one of its classes.
 
     Notes
     -----
@@ -278,7 +278,7 @@ def occlusion(
     target: ArrayLike | None = None,
     batch_size: int = 256,
 ) -> FloatArray:
-    """How much of a class's log-probability goes when a window of the image is covered.
+    """How far a class's log-probability falls when a window of the image is covered.
 
     Parameters
     ----------
@@ -367,7 +367,7 @@ def principal_components(features: ArrayLike, *, dimensions: int = 2) -> Project
     Raises
     ------
     TypeError, ValueError
-        If ``features`` is not a table of finite numbers, or has not so many rows and columns.
+        If ``features`` is not a table of finite numbers, or has fewer than D rows or columns.
 
     Notes
     -----

@@ -114,7 +114,7 @@ def _reordered(target: str, equation: str, backward: Wrong) -> None:
             target,
             "results in another order",
             equation,
-            "the gradients are returned as dx, dw, db, in this order.",
+            "the gradients must be returned in this order: dx, dw, db.",
         )
         def _(*arguments: Any, _order: tuple[int, ...] = order, **settings: Any) -> Any:
             gradients = backward(*arguments, **settings)
@@ -225,7 +225,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "conv2d",
     "padding ignored",
     "conv-forward",
-    "the zeros of the padding stand around the input before the kernel slides over it.",
+    "the input must have the zeros of the padding around it before the kernel slides over it.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv2d(x, w, b, **{**settings, "padding": 0})
@@ -288,7 +288,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "conv2d",
     "'same' as for stride 1",
     "conv-size",
-    "with a stride, 'same' is the padding that gives size/stride outputs, rounded up: often less.",
+    "with a stride, 'same' pads for size/stride outputs, rounded up: often less than for stride 1.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     if settings.get("padding") == "same":
@@ -508,7 +508,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv2d_backward",
     "negative index wraps around",
     "conv-dx",
-    "an output with a negative number does not exist, but NumPy reads dz[-1] as its last entry.",
+    "an output with a negative index does not exist, but NumPy reads dz[-1] as the last entry.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
@@ -611,7 +611,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv2d_backward",
     "kernel rotated in dw",
     "conv-dw",
-    "dw is a cross-correlation of x with dz; its entries stand as those of w, and none is turned.",
+    "dw is a cross-correlation of x with dz; its entries lie as those of w do, not rotated.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, db = conv2d_backward(dz, x, w, **settings)
@@ -645,7 +645,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv2d_backward",
     "reshaped where a transpose was needed",
     "conv-dw",
-    "reshape keeps the order of the numbers in memory; to exchange axes takes a transpose.",
+    "reshape keeps the order of the numbers in memory; exchanging axes takes a transpose.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, _, db = conv2d_backward(dz, x, w, **settings)
@@ -690,7 +690,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv2d_backward",
     "only one k in dx",
     "conv-dx",
-    "dx sums over all output channels k: each of them has felt the input.",
+    "dx sums over all output channels k: each of them depends on the input.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
@@ -730,7 +730,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
     (top, bottom), (left, right) = _paddings(x, w, settings)
     whole = _padded_gradient(dz, x, w, settings)
-    if settings.get("padding", 0) != 0:  # which their authors do think of
+    if settings.get("padding", 0) != 0:  # that case is usually remembered
         whole = whole[:, top:-bottom, left:-right]
     return whole, dw, db
 
@@ -755,7 +755,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     "conv_transpose2d",
     "kernel rotated when stamping",
     "transposed-forward",
-    "a stamp is the kernel as it stands; only in the form with zero-stuffing it is rotated, once.",
+    "a stamp is the kernel as it stands; only in the form with zero-stuffing is it rotated, once.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv_transpose2d(x, w[::-1, ::-1], b, **settings)
@@ -872,7 +872,7 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "conv_transpose2d",
     "output padding filled with zeros",
     "transposed-size",
-    "the output padding moves the cut; where the padding had cut off a stamp, it shows more of it.",
+    "the output padding moves the cut: it shows more of the stamps that the padding had cut off.",
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     extra = as_pair("output_padding", settings.get("output_padding", 0), minimum=0)
@@ -909,7 +909,7 @@ for _moved in (
             "conv_transpose2d",
             "padding cut off at the wrong side",
             "transposed-size",
-            "of each side goes what the padding has there: no more, no less, on no other side.",
+            "each side must lose exactly what the padding has on that side: no more and no less.",
         )
         def _(
             x: Any,
@@ -1226,7 +1226,7 @@ def _(da: Any, z: Any) -> Any:
     "relu",
     "leaky",
     "relu-forward",
-    "negative values become zero here; that a part of them passes is another function, leaky ReLU.",
+    "negative values become zero here; letting a part of them pass makes it a leaky ReLU.",
 )
 def _(z: Any) -> Any:
     return np.where(z > 0, z, z.dtype.type(0.01) * z)
@@ -1293,7 +1293,7 @@ def _(da: Any, z: Any) -> Any:
     "relu_backward",
     "slope of the sigmoid",
     "relu-backward",
-    "the slope of ReLU is 1 where z is positive and else 0; a (1 - a) is that of the sigmoid.",
+    "the slope of ReLU is 1 where z is positive, else 0; a (1 - a) is that of the sigmoid.",
 )
 def _(da: Any, z: Any) -> Any:
     a = 1 / (1 + np.exp(-z))
@@ -1352,7 +1352,7 @@ def _(da: Any, z: Any) -> Any:
     "max_pool2d",
     "zero padding wins the maximum",
     "pool-max",
-    "padding of a max pooling counts as minus infinity; a zero wins over negative values.",
+    "in max pooling the padding counts as minus infinity; a zero would win over negative values.",
 )
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     padded, unpadded = _zero_padded(x, kernel_size, settings)
@@ -1474,7 +1474,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "max_pool2d_backward",
     "zero padding wins the maximum",
     "pool-max-backward",
-    "a number of the padding won, and the gradient of an image's value was lost: pad with -inf.",
+    "a zero of the padding won, and the gradient of a value in the image was lost: pad with -inf.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), 0.0)
@@ -1713,7 +1713,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d_backward",
     "not divided",
     "pool-avg-backward",
-    "each value of a window moves the average by one part in its number, not by the whole.",
+    "the average moves by 1/n of what one of its n values does: the gradient is divided by n too.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     kh, kw = as_pair("kernel_size", kernel_size)
@@ -1761,7 +1761,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d_backward",
     "count_include_pad the wrong way round",
     "pool-avg-backward",
-    "with count_include_pad=True the padding's zeros count, and else they do not.",
+    "with count_include_pad=True the padding's zeros count, and otherwise they do not.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     turned = {**settings, "count_include_pad": not settings.get("count_include_pad", False)}
@@ -1772,7 +1772,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d_backward",
     "divided by one side of the window",
     "pool-avg-backward",
-    "a window of kh rows and kw columns has kh * kw values, and each has that part in the average.",
+    "a window of kh rows and kw columns has kh * kw values: divide by that, not by one side.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     _, kw = as_pair("kernel_size", kernel_size)
@@ -1791,7 +1791,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d_backward",
     "sent to the largest value alone",
     "pool-avg-backward",
-    "every value of a window has its part in the average; only of a maximum one takes all.",
+    "every value of a window has its part in the average; only in a maximum does one take all.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     settings.pop("count_include_pad", None)
@@ -1802,7 +1802,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "avg_pool2d_backward",
     "tiled instead of repeated",
     "pool-avg-backward",
-    "each gradient stands kh times kw in its own window: np.repeat, along both axes; not np.tile.",
+    "each gradient fills its own window of kh by kw values: np.repeat on both axes, not np.tile.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     _, _, kh, _, kw, _ = _tiles(x, kernel_size, settings).shape
@@ -1947,7 +1947,7 @@ def _(z: Any) -> Any:
     "softmax",
     "constant added after the division",
     "softmax-forward",
-    "the rows no longer add up to one, and the sum below the line is never zero as it is.",
+    "the rows no longer add up to one; the denominator is never zero, so no constant is needed.",
 )
 def _(z: Any) -> Any:
     return softmax(z) + 1e-8
@@ -1987,7 +1987,7 @@ def _(da: Any, a: Any) -> Any:
     "softmax_backward",
     "factor a forgotten",
     "softmax-backward",
-    "what is left of da less the sum is multiplied by a, entry by entry.",
+    "da less the sum must still be multiplied by a, entry by entry.",
 )
 def _(da: Any, a: Any) -> Any:
     return da - (da * a).sum(axis=-1, keepdims=True)
@@ -2173,7 +2173,7 @@ def _(z: Any, labels: Any) -> Any:
     "cross_entropy",
     "distributions taken for classes",
     "softmax-loss",
-    "labels may be distributions, whose every class counts as far as it is probable.",
+    "labels may be distributions, in which every class counts by its probability.",
 )
 def _(z: Any, labels: Any) -> Any:
     return cross_entropy(z, labels.argmax(axis=1) if labels.ndim == 2 else labels)
@@ -2379,7 +2379,7 @@ def _(z: Any, labels: Any) -> Any:
     "cross_entropy_backward",
     "distributions taken for classes",
     "softmax-fused",
-    "labels may be distributions y: the gradient is a - y, every class counted as it is probable.",
+    "labels may be distributions y: the gradient is a - y, and every class has its share.",
 )
 def _(z: Any, labels: Any) -> Any:
     return cross_entropy_backward(z, labels.argmax(axis=1) if labels.ndim == 2 else labels)

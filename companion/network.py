@@ -1,8 +1,8 @@
 """The layer protocol, and layers in a row.
 
 Chapter ``network``; equations network-forward, network-backward, network-dtheta and network-he. A
-layer is anything with ``forward(x)``, ``backward(dz)`` and the
-dictionaries ``params`` and ``grads``; a :class:`Sequential` is itself one.
+layer is anything with ``forward(x)``, ``backward(dz)`` and the dictionaries ``params`` and
+``grads``; a :class:`Sequential` is itself one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> FloatArray:
-        """Output for the input ``x``, which is remembered for :meth:`backward`: it must not change.
+        """Output for the input ``x``, which is remembered: do not change it until :meth:`backward`.
 
         No copy of ``x`` is made where it is an array of floats.
         """
@@ -89,7 +89,7 @@ class Layer(ABC):
         """Gradient for the input, from the gradient ``dz`` for the output; fills ``grads``."""
 
     def backward_params(self, dz: ArrayLike) -> None:
-        """Fill ``grads`` as :meth:`backward` does, where nobody asks for the input's gradient."""
+        """Fill ``grads`` as :meth:`backward` does, where the input's gradient is not needed."""
         self.backward(dz)
 
     def __repr__(self) -> str:
@@ -113,7 +113,7 @@ class Layer(ABC):
 def he_normal(
     shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None = None
 ) -> NDArray[np.float64]:
-    """Normal weights of variance ``2 / fan_in``, which keep the size of what a ReLU lets through.
+    """Normal weights of variance ``2 / fan_in``, which keeps the size of a signal through ReLUs.
 
     Parameters
     ----------
@@ -131,7 +131,8 @@ def he_normal(
     Raises
     ------
     TypeError, ValueError
-        If ``shape`` is no shape, ``fan_in`` no integer of at least 1, or ``rng`` no generator.
+        If ``shape`` is not a shape, ``fan_in`` not an integer of at least 1, or ``rng`` not a
+        generator.
 
     Notes
     -----
@@ -162,8 +163,8 @@ class Sequential(Layer):
     Notes
     -----
     Chapter ``network``, equations network-forward, network-backward and network-dtheta. ``params``
-    and ``grads`` join those of the layers under the names
-    ``"<position>.<name>"``; assigning to ``params`` replaces them in the layers.
+    and ``grads`` join those of the layers under the names ``"<position>.<name>"``; assigning to
+    ``params`` replaces them in the layers.
 
     Examples
     --------
@@ -210,7 +211,7 @@ class Sequential(Layer):
         return gradient
 
     def backward_params(self, dz: ArrayLike) -> None:
-        """Fill every layer's ``grads``: all that training needs. No gradient for the images."""
+        """Fill every layer's ``grads``, all that training needs; no gradient for the input."""
         gradient = as_float("dz", dz)
         first, *later = self.layers
         for layer in reversed(later):
@@ -265,7 +266,7 @@ class Sequential(Layer):
         Parameters
         ----------
         path : path
-            The file, by its whole name.
+            The file's whole name: no ``.npz`` is added to it.
 
         Raises
         ------
@@ -335,7 +336,7 @@ class _JoinedParams(dict[str, FloatArray]):
         return self[name]
 
     def _kept(self, *_: Any) -> NoReturn:
-        raise TypeError("a network's parameters can be set, and not taken away")
+        raise TypeError("a network's parameters can be set, but not removed")
 
     __delitem__ = pop = popitem = clear = _kept
 
@@ -392,9 +393,9 @@ def checked_params(
 
 
 def fill_grads(layer: LayerLike, dz: ArrayLike) -> None:
-    """Fill a layer's ``grads``; without its input's gradient if it knows how to leave that out.
+    """Fill a layer's ``grads``: by ``backward_params`` where it has one, else by ``backward``.
 
-    A ``backward`` of a subclass, or of the one object, comes before what its class inherited.
+    A ``backward`` defined nearer, on the object itself or in a subclass, takes precedence.
     """
     for owner in (layer, *type(layer).__mro__):
         own = getattr(owner, "__dict__", {})
@@ -407,7 +408,7 @@ def fill_grads(layer: LayerLike, dz: ArrayLike) -> None:
 
 
 def logits_of(network: LayerLike, x: FloatArray) -> FloatArray:
-    """What a network makes of examples, if it is a row of logits (N, K) for each."""
+    """A network's output for examples, checked to be a row of logits for each, (N, K)."""
     z = as_float("the network's output", network.forward(x), "N K")
     if len(z) != len(x) or z.shape[1] == 0:
         raise ValueError(
@@ -422,7 +423,7 @@ def all_logits(network: LayerLike, x: FloatArray, batch_size: int) -> FloatArray
 
 
 def batches(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most ``size``; one empty slice if there is nothing, for the shapes."""
+    """Slices of at most ``size``; for n = 0 one empty slice, so that results have their shapes."""
     for start in range(0, max(n, 1), size):
         yield slice(start, start + size)
 

@@ -1,7 +1,7 @@
 """Optimisers: a step downhill along the gradient.
 
-Chapter ``digits``. A step replaces the parameters of a layer or network by new arrays; none is
-written into, so a copy that was kept stays what it was.
+Chapter ``digits``. A step replaces the parameters of a layer or network by new arrays; the old ones
+are not written into, so whoever kept them still has the old values.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Optimizer(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """What is remembered, by name.
 
-        ``"steps"`` is the number of them, and ``"<kind>.<parameter>"`` an array for each. An
-        optimiser of the same settings that is given it goes on where this one stands.
+        ``"steps"`` is the number of steps, and each ``"<kind>.<parameter>"`` an array. Assign it to
+        an optimiser with the same settings, and that one goes on where this one stands.
         """
         remembered = {
             f"{kind}.{name}": array.copy()
@@ -203,8 +203,8 @@ class Adam(Optimizer):
     """Steps of about equal size in every parameter, whatever the size of its gradient.
 
     Running averages of the gradient and of its square, each corrected for starting at zero:
-    ``p = p - r m / (sqrt(v) + eps)`` (Kingma and Ba, 2015). Weight decay w takes ``r w p`` away
-    besides, whatever the gradient was (Loshchilov and Hutter, 2019).
+    ``p = p - r m / (sqrt(v) + eps)`` (Kingma and Ba, 2015). Weight decay w also subtracts
+    ``r w p``, whatever the gradient was (Loshchilov and Hutter, 2019).
 
     Parameters
     ----------

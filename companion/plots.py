@@ -54,8 +54,8 @@ Colormap: TypeAlias = str | colors.Colormap
 WIDTH = 5.0  # inches: a page of the book; a phone shows it at two thirds and stays readable
 _BAR = 0.75  # inches: a colour bar with its numbers and label
 INK = "gray_r"  # white paper, black ink
-# From negative, light orange, over zero, grey, to positive, dark blue: darker with every step.
-# In 63 steps, of which the middle one is zero: more than an eye tells apart, and small files.
+# Negative is light orange, zero grey, positive dark blue: darker with every step.
+# There are 63 steps, zero in the middle: more than the eye tells apart, and yet small files.
 SIGNED = colors.LinearSegmentedColormap.from_list("signed", ["#ffdfb0", "#9c9c9c", "#0a2a5e"], 63)
 
 _READABLE = 4.5  # contrast of text and its background: level AA of WCAG 2
@@ -101,7 +101,7 @@ def images(
     titles : sequence, optional
         One for each image. Default: none.
     columns : int, optional
-        Images in a row. Default: a number that suits N, at most 8, or 16 of more than 64.
+        Images in a row. Default: N, but at most 8, or 16 where there are more than 64 images.
     cmap : str or Colormap
         Of images of one channel. Default: ink is dark.
     ax : Axes, optional
@@ -228,7 +228,7 @@ def activations(
     titles : sequence, optional
         One for each map. Default: none.
     columns : int, optional
-        Maps in a row. Default: a number that suits K, at most 8, or 16 of more than 64.
+        Maps in a row. Default: K, but at most 8, or 16 where there are more than 64 maps.
     cmap : str or Colormap, optional
         Default: from 0, white, to the largest value, black; where a value is negative, light
         orange, grey at zero, dark blue.
@@ -597,11 +597,11 @@ def learning_curves(
     history : History
         Of :func:`~companion.train.fit`.
     what : "loss" or "accuracy"
-        The loss is drawn batch by batch, in logarithms with ``ax.set_yscale("log")``; the accuracy
-        as the mean over each epoch of training, at the epoch's middle. Either with its value on
-        the validation set at each epoch's end, if there was one.
+        The loss is drawn batch by batch (``ax.set_yscale("log")`` gives it a logarithmic scale);
+        the accuracy as the mean over each epoch of training, at the epoch's middle. Both come with
+        the value on the validation set at each epoch's end, if there was one.
     window : int
-        A line shows the mean loss of so many batches in a row. Default 25.
+        A line shows the mean loss of this many batches in a row. Default 25.
     batches : bool
         Show the loss of each batch behind it. Default True.
     label : str
@@ -676,7 +676,7 @@ def _draw_losses(
 
 
 def _point_of(line: FloatArray) -> str | None:
-    """The marker without which a line of one point is not seen."""
+    """A marker, if the line has only one point and would not be seen without."""
     return "o" if len(line) == 1 else None
 
 
@@ -838,7 +838,7 @@ def _points_wide(texts: Sequence[str]) -> float:
 
 
 def _every(count: int) -> int:
-    """How many to go on by, so that no more than twelve are numbered."""
+    """The step from one number to the next, so that no more than twelve are shown."""
     return -(-count // 12)
 
 

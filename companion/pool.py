@@ -105,7 +105,7 @@ def _over_windows(
 
 
 def _fold(ufunc: np.ufunc, values: Iterable[FloatArray], out: FloatArray) -> None:
-    """The first with the second, that with the third, and so on."""
+    """Combine the first with the second, the result with the third, and so on."""
     values = iter(values)
     total = next(values)
     for value in values:
@@ -122,7 +122,7 @@ def _by_rows(x: NDArray[Any], rows: Axis) -> Iterator[NDArray[Any]]:
 def _by_columns(x: FloatArray, columns: Axis, scratch: Scratch) -> Iterator[FloatArray]:
     """What each column of a window meets, (N, H, Wo, C): a view, or a copy if its runs are short.
 
-    Two arrays take turns: a copy lasts until the next but one.
+    Two arrays take turns: each copy is overwritten by the next but one.
     """
     N, H, _, C = x.shape
     views = (x[:, :, columns.tap(v)] for v in range(columns.kernel))
@@ -286,7 +286,7 @@ def avg_pool2d(
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         At most half the window on each side. Default 0.
     count_include_pad : bool
-        Whether padding counts as zeros in the average. Default: it is absent.
+        Whether padding counts, as zeros, in the average. Default False: only the image's values do.
 
     Returns
     -------
@@ -562,7 +562,7 @@ def _door(
 def check_half_window(
     sides: Sequence[tuple[int, int]], kernel_size: tuple[int, int], padding: Padding
 ) -> None:
-    """Refuse a padding of which a window could be full."""
+    """Refuse a padding so wide that a window could hold nothing else."""
     for side, kernel in zip(sides, kernel_size, strict=True):
         if 2 * max(side) > kernel:
             raise ValueError(

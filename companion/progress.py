@@ -7,7 +7,7 @@ from typing import Any
 
 
 class _NoBar:
-    """What is asked of tqdm's bar, and shows nothing."""
+    """What is used of tqdm's bar, but shows nothing."""
 
     def update(self, n: float = 1) -> None: ...
 
@@ -17,7 +17,7 @@ class _NoBar:
 
 
 def progress_bar(*, shown: bool, **settings: Any) -> AbstractContextManager[Any]:
-    """A bar of tqdm's; nothing to see where it is not installed, or not wanted."""
+    """A tqdm bar, or one that shows nothing where tqdm is not installed or no bar is wanted."""
     if shown:
         try:
             from tqdm import tqdm

@@ -1,4 +1,4 @@
-"""Every numbered equation of the book as the loops that it says: slow, literal, the oracle.
+"""Every numbered equation of the book, written out as loops: slow, literal, the tests' oracle.
 
 Each function stands under its equation's label in :data:`EQUATIONS`. Arguments are float64 arrays,
 and geometry is written out: ``stride`` and ``dilation`` as ``(rows, columns)``, ``padding`` as
@@ -35,7 +35,7 @@ def equation(label: str) -> Callable[[Function], Function]:
 
 
 def value(x: Array, n: int, h: int, q: int, c: int) -> float:
-    """``x[n, h, q, c]``, and zero outside the image: a negative index is no index here."""
+    """``x[n, h, q, c]``, and zero outside the image: a negative index does not wrap around."""
     _, H, W, _ = x.shape
     return float(x[n, h, q, c]) if 0 <= h < H and 0 <= q < W else 0.0
 
@@ -355,7 +355,7 @@ def pool_members(
 
 
 def pool_winner(x: Array, n: int, c: int, members: list[Pair]) -> Pair:
-    """The first of the largest."""
+    """Where the largest value is: the first such place, if several tie."""
     winner = members[0]
     for h, q in members[1:]:
         if x[n, h, q, c] > x[(n, *winner, c)]:
@@ -423,7 +423,7 @@ def pool_avg_backward(
 
 @equation("pool-total")
 def pool_total(dy: Array) -> Array:
-    """``sum_hq dx[n,h,q,c] = sum_ij dy[n,i,j,c]``: of a window's gradient nothing is lost."""
+    """``sum_hq dx[n,h,q,c] = sum_ij dy[n,i,j,c]``: nothing of a window's gradient is lost."""
     N, Ho, Wo, C = dy.shape
     total = np.zeros((N, C))
     for n, i, j, c in np.ndindex(N, Ho, Wo, C):
@@ -644,7 +644,7 @@ def transposed_gather(
 ) -> Array:
     """Gather: ``z[n,i,j,c]`` sums over the kernel entries through which an input reached it.
 
-    Through entry ``(u, v)`` input ``h = (i + p - d u) / s`` did, if there is such a one.
+    Through entry ``(u, v)`` that is input ``h = (i + p - d u) / s``, if there is one.
     """
     (_, H, W, K), (kh, kw, C, _), (sh, sw), (dh, dw_) = x.shape, w.shape, stride, dilation
     (top, _), (left, _) = padding
@@ -743,7 +743,7 @@ def gradcheck_central(f: Callable[[Array], float], x: Array, eps: float) -> Arra
 
 @equation("gradcheck-truncation")
 def gradcheck_truncation(third: float, eps: float) -> float:
-    """``eps^2 / 6`` times the third derivative at xi: by this gradcheck-central is off."""
+    """``eps^2 / 6`` times the third derivative at xi: the error of gradcheck-central."""
     return eps * eps / 6 * third
 
 
@@ -865,7 +865,7 @@ def digits_momentum(
 
 @equation("digits-decrease")
 def digits_decrease(dtheta: Array, eta: float) -> float:
-    """``eta |dtheta|^2``: what a small step against the gradient makes the loss fall by."""
+    """``eta |dtheta|^2``: how far the loss falls with a small step against the gradient."""
     square = 0.0
     for m in np.ndindex(dtheta.shape):
         square += float(dtheta[m]) ** 2

@@ -44,7 +44,7 @@ class Axis:
 
     @property
     def inside(self) -> tuple[slice, slice]:
-        """Where the input lies in the padded axis, and what of it: padding may cut some off."""
+        """Where the input lies in the padded axis, and which part of it: negative padding crops."""
         start = max(self.low, 0)
         stop = max(min(self.low + self.size, self.padded), start)
         return slice(start, stop), slice(start - self.low, stop - self.low)
@@ -71,11 +71,11 @@ class Axis:
 
     @property
     def starts(self) -> NDArray[np.intp]:
-        """Where each window begins in the image; in the padding before it, below zero."""
+        """Where each window begins in the image; below zero if in the padding before it."""
         return self.stride * np.arange(self.out) - self.low
 
-    def within_memory(self) -> Axis:
-        """The same outputs, with no step so long that its bytes are beyond counting."""
+    def clamped(self) -> Axis:
+        """The same outputs, with no stride or dilation so large that its bytes would overflow."""
         if self.stride <= self.padded and (self.kernel > 1 or self.dilation == 1):
             return self
         dilation = self.dilation if self.kernel > 1 else 1
@@ -87,14 +87,14 @@ class Axis:
         return slice(start, start + self.stride * (self.out - 1) + 1, self.stride)
 
     def joined(self, J: int) -> Axis:
-        """The axis of windows that each hold what J outputs side by side read."""
+        """The axis of wider windows, each of which holds all that J neighbouring outputs read."""
         step = self._step(J)
         reach = self.stride * (J - 1) + self.dilation * (self.kernel - 1)
         kernel = reach // step + 1
         return Axis(self.size, kernel, self.stride * J, self.low, self.high, step)
 
     def places(self, J: int) -> Iterator[slice]:
-        """Where the kernel of each of the J outputs lies in that window."""
+        """Where the kernel of each of the J outputs lies in the window of :meth:`joined`."""
         step = self._step(J)
         for start in range(0, self.stride * J, self.stride):
             stop = start + self.extent
@@ -107,9 +107,9 @@ class Axis:
         """The way back: a window of stride 1 that slides over the outputs, for each kind of pixel.
 
         Pixel ``h`` reached output ``(h + low - d*u) / s`` through entry ``u`` if that is whole. So
-        the pixels ``h + low = r, r + s, ...`` met the same entries, every ``s/g``-th of the kernel
-        where g is what s and d have in common, and each entry one output ``d/g`` before the last.
-        Yields the pixels, the entries and the axis; nothing for pixels that no entry meets.
+        the pixels ``h + low = r, r + s, ...`` met the same entries, every ``s/g``-th of the kernel,
+        g being the gcd of s and d; and each entry met the output ``d/g`` before that of the one
+        before it. Yields the pixels, the entries and the axis; nothing for pixels no entry meets.
         """
         g = math.gcd(self.stride, self.dilation)
         for first in range(min(self.stride // g, self.kernel)):
@@ -143,7 +143,7 @@ class Window(NamedTuple):
     ) -> Window:
         """Check every setting against the image size ``(H, W)`` and each other.
 
-        ``image`` and ``kernel`` are the arguments that errors name.
+        ``image`` and ``kernel`` are what errors call these two.
         """
         kernels = as_pair(kernel, kernel_size)
         strides = as_pair("stride", stride)
@@ -159,7 +159,7 @@ class Window(NamedTuple):
                     f"{name}, but {image} has only {axis.padded} "
                     f"({axis.size} and padding {axis.low} + {axis.high})"
                 )
-        return Window(*(axis.within_memory() for axis in window))
+        return Window(*(axis.clamped() for axis in window))
 
     @property
     def kernel_size(self) -> tuple[int, int]:
@@ -258,7 +258,7 @@ def output_size(
         Per axis; an int serves both. At least 1.
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         Zeros around the input. ``"same"`` gives ``ceil(size / stride)`` outputs, the smaller
-        half of the padding on the low side; ``"valid"`` is none.
+        half of the padding on the low side; ``"valid"`` is no padding.
 
     Returns
     -------
@@ -320,7 +320,7 @@ def resolve_padding(
 
 
 def is_same(padding: Padding) -> bool:
-    """Whether the padding is ``"same"``, whose numbers depend on what it is the padding of."""
+    """Whether the padding is ``"same"``, whose numbers depend on the image and the kernel."""
     return isinstance(padding, str) and padding == "same"
 
 
@@ -341,7 +341,7 @@ def explicit_padding(padding: Padding) -> ResolvedPadding:
 
 
 def check_padding(padding: Padding) -> Padding:
-    """A padding that no later change of the caller's lists can reach, if it makes sense at all."""
+    """The padding, checked, and copied so that later changes to the caller's lists miss it."""
     if is_same(padding):
         return "same"
     resolved = explicit_padding(padding)
@@ -411,7 +411,7 @@ def in_range(
 
 
 def as_bool(name: str, value: Any) -> bool:
-    """A boolean: what is only true in a manner of speaking, such as ``"no"``, will not do."""
+    """A boolean; what is merely truthy, such as ``"no"``, will not do."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -429,7 +429,7 @@ def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
         raise ValueError(
             f"{name} must be an array of numbers, its rows of equal length, got {brief(value)}"
         ) from error
-    except Exception as error:  # as of a tensor that only its own library reads
+    except Exception as error:  # such as that of a tensor only its own library reads
         raise TypeError(
             f"{name} must be an array of numbers, got a {type(value).__name__}: {error}"
         ) from error
@@ -472,9 +472,9 @@ def as_examples(name: str, value: ArrayLike) -> FloatArray:
 
 
 def as_bias(b: ArrayLike | None, w: FloatArray, axis: int, meaning: str) -> FloatArray:
-    """A bias with one entry for each ``meaning``, which ``axis`` of the weights counts.
+    """A bias with as many entries as ``axis`` of the weights; zeros for None.
 
-    Zeros for None.
+    ``meaning`` is what errors say each entry is for.
     """
     length = w.shape[axis]
     if b is None:
@@ -548,7 +548,7 @@ def check_last_axis(name: str, array: FloatArray, size: int, meaning: str) -> No
 def where_true(
     mask: NDArray[np.bool_], values: FloatArray, out: FloatArray | None = None
 ) -> FloatArray:
-    """``values`` where the mask is true, else 0: ``np.where``, and several times as fast for many.
+    """``values`` where the mask is true, else 0: ``np.where``, but much faster for large arrays.
 
     The bits are multiplied by 1 or 0. The numbers themselves would not do: 0 * inf is not 0.
     """
@@ -565,12 +565,12 @@ def as_bits(values: FloatArray) -> NDArray[Any]:
 
 
 def as_pixels(images: NDArray[Any]) -> NDArray[np.void]:
-    """The same memory, a pixel's channels as one item: to be copied as one, whatever they hold."""
+    """The same memory, with all channels of a pixel as one item: they are copied at once."""
     return images.view(np.dtype((np.void, images.shape[-1] * images.itemsize)))[..., 0]
 
 
 def column_sums(rows: FloatArray) -> FloatArray:
-    """Sum over the rows, a thousand at a time and those sums in double: float32 would drift."""
+    """Sum over the rows: a thousand at a time, then these sums in float64; float32 would drift."""
     thousands, K = len(rows) // 1000, rows.shape[1]
     whole = rows[: thousands * 1000].reshape(thousands, 1000, K)
     rest = rows[thousands * 1000 :]

@@ -24,7 +24,7 @@ from .shapes import (
     where_true,
 )
 
-_ROW_SUM_TOLERANCE = 1e-5  # what float32 rounding may leave of a sum over many classes
+_ROW_SUM_TOLERANCE = 1e-5  # how far float32 rounding may move a sum over many classes
 
 
 @nan_is_an_answer
@@ -148,8 +148,8 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> float:
     Raises
     ------
     TypeError, ValueError
-        If ``labels`` does not fit ``z``: wrong shape, not integers, a class that is not there,
-        or rows that are no distribution.
+        If ``labels`` does not fit ``z``: wrong shape, not integers, a class outside 0 to K - 1,
+        or rows that are not distributions.
 
     Notes
     -----
@@ -207,7 +207,7 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
 
     def gradient(rows: slice, _: Scratch) -> None:
         e = _exponentials(z[rows], dz[rows])[1]
-        _less_labels(e, e.sum(axis=1), y[rows], len(z))
+        _to_gradient(e, e.sum(axis=1), y[rows], len(z))
 
     in_blocks(gradient, z)
     return dz
@@ -215,7 +215,7 @@ def cross_entropy_backward(z: ArrayLike, labels: ArrayLike) -> FloatArray:
 
 @nan_is_an_answer
 def cross_entropy_with_gradient(z: ArrayLike, labels: ArrayLike) -> tuple[float, FloatArray]:
-    """Loss and gradient at once, for the exponentials are the same.
+    """Loss and gradient at once: both need the same exponentials.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def cross_entropy_with_gradient(z: ArrayLike, labels: ArrayLike) -> tuple[float,
         shifted, e = _exponentials(z[rows], dz[rows])
         total = e.sum(axis=1)
         terms[rows] = _log_likelihoods(shifted, total, y[rows])
-        _less_labels(e, total, y[rows], len(z))
+        _to_gradient(e, total, y[rows], len(z))
 
     in_blocks(both, z)
     return _mean_loss(terms), dz
@@ -265,7 +265,7 @@ def _exponentials(z: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) -> FloatArray:
-    """Logarithm of each label's probability; its mean, where a label is shares of the classes."""
+    """Logarithm of each label's probability; its mean, where a label is a distribution."""
     if y.ndim == 1:  # the other classes are multiplied by 0
         chosen: FloatArray = shifted[np.arange(len(y)), y] - np.log(total)
         return chosen
@@ -274,7 +274,7 @@ def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) ->
     return mean
 
 
-def _less_labels(e: FloatArray, total: FloatArray, y: NDArray[Any], N: int) -> None:
+def _to_gradient(e: FloatArray, total: FloatArray, y: NDArray[Any], N: int) -> None:
     """Make exponentials the gradient: ``(a - y) / N`` (softmax-fused)."""
     e /= total[:, None]
     if y.ndim == 1:

@@ -1,14 +1,15 @@
 """The parts of a batch, worked on by several threads at the same time.
 
-NumPy's products have threads of their own. Where parts are worked on, each product keeps to one,
-else the threads of both would take turns on the same cores; there are as many parts as a product
-had threads. ``threadpoolctl`` tells and sets that; without it there is one part.
+NumPy's matrix products use threads of their own. While parts are worked on, each product is kept to
+one thread, or both kinds of threads would compete for the same cores; there are at most as many
+parts as a product had threads. ``threadpoolctl`` reads and sets that number; without it there is
+one part.
 
-A product's threads stay awake for a while after it. So a layer has no product beside its parts, and
-the products of a small batch, which is one part, keep to one thread too.
+A product's threads stay awake for a while after it ends. So a layer computes no product outside its
+parts, and the products of a small batch, which is a single part, are kept to one thread too.
 
-``COMPANION_NUM_THREADS`` in the environment asks for another number of parts. Without
-``threadpoolctl`` nobody keeps their products to one thread then: ``OPENBLAS_NUM_THREADS=1`` does.
+``COMPANION_NUM_THREADS`` in the environment sets another number of parts. Without ``threadpoolctl``
+their products are then kept to one thread only by ``OPENBLAS_NUM_THREADS=1``.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LITTLE = 1 << 15  # bytes of a batch, below which a product has no use for threads either
-WORTH = 1 << 20  # bytes for each thread, below which waking it takes longer than its work
+MIN_BYTES = 1 << 15  # of a batch; below, a product has no use for threads either
+BYTES_PER_THREAD = 1 << 20  # below, waking a thread takes longer than its work
+    1 << 20
+)  # bytes for each thread, below which waking it takes longer than its work
 
 
-def asked_for() -> int | None:
+def threads_asked_for() -> int | None:
     """How many parts the environment asks for, if it does."""
     asked = os.environ.get("COMPANION_NUM_THREADS", "")
     try:
@@ -44,37 +47,37 @@ def asked_for() -> int | None:
         ) from None
 
 
-THREADS = asked_for()
+THREADS = threads_asked_for()
 
 
 def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[Result]:
     """Results for each part of a batch of N, in order; the parts are worked on at the same time.
 
-    ``nbytes`` is what all parts go through: a little is done before another thread wakes up.
+    ``nbytes`` is the size of the data of all parts: a little is not worth waking a thread for.
     """
 
     def run(part: slice) -> Result:
-        with quiet():  # a setting of the thread
+        with quiet():  # NumPy keeps this setting for each thread
             return function(part)
 
-    if N < 2 or nbytes < LITTLE:
+    if N < 2 or nbytes < MIN_BYTES:
         return [run(slice(0, N))]
-    with _PRODUCTS.on_one_thread() as theirs:
-        size = -(-N // max(1, min(THREADS or theirs, nbytes // WORTH)))
+    with _BLAS.on_one_thread() as before:
+        size = -(-N // max(1, min(THREADS or before, nbytes // BYTES_PER_THREAD)))
         first, *rest = (slice(n, min(n + size, N)) for n in range(0, N, size))
         others: list[Future[Result]] = []
         try:
             for part in rest:
                 others.append(_handed_over(run, part))  # noqa: PERF401  kept one by one
             return [run(first), *(other.result() for other in others)]
-        finally:  # nobody works on the caller's arrays any longer, whatever went wrong
+        finally:  # whatever went wrong, leave no thread at work on the caller's arrays
             for other in others:
                 if not other.cancel():
                     other.exception()
 
 
 def _handed_over(run: Callable[[slice], Result], part: slice) -> Future[Result]:
-    """The work of another thread, or of this one where Python is about to end: it starts none."""
+    """Have another thread work on the part, or this one if Python is exiting and starts no more."""
     try:
         return _pool().submit(run, part)
     except RuntimeError:
@@ -90,12 +93,12 @@ def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(
-        THREADS or os.cpu_count(), thread_name_prefix="companion", initializer=_one_thread_here
+        THREADS or os.cpu_count(), thread_name_prefix="companion", initializer=_limit_new_thread
     )
 
 
-class Products:
-    """The libraries that compute products, and how many threads they have when nobody is here."""
+class BlasThreads:
+    """The libraries that compute products, and how many threads each had before any caller."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -104,11 +107,11 @@ class Products:
 
     @contextmanager
     def on_one_thread(self) -> Iterator[int]:
-        """Keep each product on one thread, until the last caller has left; yields what it was."""
+        """Keep each product on one thread until the last caller has left; yield how many it had."""
         with self._lock:
             if not self._callers:
                 self._threads = [(each, each.num_threads) for each in _libraries()]
-                _one_thread_each()
+                _limit_products()
             self._callers += 1
         try:
             yield max((threads for _, threads in self._threads), default=1)
@@ -120,7 +123,7 @@ class Products:
                         _set_threads(library, threads)
 
 
-_PRODUCTS = Products()
+_BLAS = BlasThreads()
 
 
 @functools.cache
@@ -138,16 +141,16 @@ def _set_threads(library: LibController, threads: int) -> None:
         library.clear_controlling_thread()
 
 
-def _one_thread_each() -> None:
-    """Keep each product on one thread; where that is a setting of the thread, the caller's."""
+def _limit_products() -> None:
+    """Keep each product on one thread: with OpenMP, which counts per thread, only the caller's."""
     for library in _libraries():
         _set_threads(library, 1)
 
 
-def _one_thread_here() -> None:
-    """Where that is a setting of the thread, a new one's too.
+def _limit_new_thread() -> None:
+    """Keep a new thread's products on one thread where the setting is per thread: with OpenMP.
 
-    Where it is not, the caller has made it, and may have left before this thread begins.
+    Elsewhere the caller has set it for all, and may have set it back before this thread begins.
     """
     for library in _libraries():
         if getattr(library, "threading_layer", None) == "openmp":
@@ -155,13 +158,13 @@ def _one_thread_here() -> None:
 
 
 def _start_anew() -> None:
-    """In a fork there are no threads of ours, and nobody who would leave."""
-    global _PRODUCTS
+    """In a forked child the pool's threads are gone, and no caller will set the libraries back."""
+    global _BLAS
     _pool.cache_clear()
-    if _PRODUCTS._callers:
-        for library, threads in _PRODUCTS._threads:
+    if _BLAS._callers:
+        for library, threads in _BLAS._threads:
             _set_threads(library, threads)
-    _PRODUCTS = Products()
+    _BLAS = BlasThreads()
 
 
 if hasattr(os, "register_at_fork"):

@@ -37,7 +37,7 @@ Augment = Callable[[FloatArray, "np.random.Generator"], ArrayLike]
 
 
 class HasStep(Protocol):
-    """What :func:`fit` asks of an optimiser; ``state`` only for a checkpoint."""
+    """What :func:`fit` asks of an optimiser; with a checkpoint it needs ``state`` as well."""
 
     def step(self, network: LayerLike) -> None:
         """Move every parameter against its gradient."""
@@ -49,7 +49,7 @@ class Evaluation(NamedTuple):
     loss: float
     """Mean cross-entropy, in nats."""
     accuracy: float
-    """Part of the examples whose largest logit is that of their class."""
+    """Fraction of the examples whose largest logit is that of their class."""
 
 
 class History(NamedTuple):
@@ -116,8 +116,8 @@ def fit(
         Evaluated after each epoch, never trained on. A number between 0 and 1 is the share of the
         examples that is drawn at random and set aside for it.
     patience : int, optional
-        Stop when the last so many epochs have not improved on the best one before them. Needs a
-        validation set. Default: never.
+        Stop after this many epochs in a row that do not improve on the best one before them. Needs
+        a validation set. Default: never.
     keep_best : bool
         With a validation set: leave the network with the parameters of the best epoch (see
         :attr:`History.best_epoch`) and not of the last, however the training ends: finished,
@@ -132,9 +132,9 @@ def fit(
     checkpoint : path, optional
         Written after each epoch, whole or not at all: all that is needed to go on.
     resume : bool
-        Go on from the checkpoint, and start anew where there is none. The run ends bit for bit as
-        one that was never interrupted. Default False: a checkpoint that is there is an error, for
-        a run that starts anew would write over it.
+        Go on from the checkpoint, or start anew if there is none. The result is bit for bit that of
+        a run that was never interrupted. Default False: an existing checkpoint is an error, since a
+        new run would overwrite it.
     rng : numpy.random.Generator, optional
         Shuffles the examples, sets some aside, and serves ``augment``. Default: a fresh generator.
     progress : bool
@@ -153,7 +153,7 @@ def fit(
     FileExistsError
         If there is a checkpoint and ``resume`` is False.
     OSError
-        If the checkpoint's folder is missing, or it cannot be written or read.
+        If the checkpoint's folder is missing, or the checkpoint cannot be written or read.
     FloatingPointError
         If the loss is no longer a finite number.
 
@@ -234,7 +234,7 @@ def fit(
 def _take_up(
     path: Path, training: Training, data: Examples, held: Examples | float | None, batch_size: int
 ) -> None:
-    """Say what must not change, and go on from the checkpoint if it is there."""
+    """Record what must not change, and go on from the checkpoint if there is one."""
     training.identity = {
         "batch size": batch_size,
         "optimizer": type(training.optimizer).__name__,
@@ -253,7 +253,7 @@ def _schedule(optimizer: Any) -> str | None:
 
 
 def _try_out(network: LayerLike, x: FloatArray, y: NDArray[np.integer[Any]]) -> None:
-    """Let what does not fit the network say so now, and not when an epoch is done."""
+    """Raise now, and not after an epoch, if the validation set does not fit the network."""
     extremes = [y.argmin(), y.argmax()]
     try:
         evaluate(network, x[extremes], y[extremes])
@@ -388,14 +388,14 @@ def _epochs_since_best(history: History) -> int:
 
 
 def _stopped(training: Training, *, keep_best: bool) -> str:
-    """Say how far a training came, and what it leaves in the network."""
+    """Say how far training got, and what it leaves in the network."""
     done, best = len(training.train), _history(training).best_epoch
     kept = f"those of epoch {best + 1}, the best" if keep_best and best is not None else "the last"
     return f"training stopped after {done} epochs; the network's parameters are {kept}"
 
 
 def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
-    """The path of a checkpoint that can be written, and read if it is there."""
+    """The checkpoint's path; an error if no file can be there, or if one is without ``resume``."""
     file = as_path("checkpoint", path)
     if not hasattr(optimizer, "state"):
         raise TypeError(f"optimizer must have a state for a checkpoint to hold, got {optimizer!r}")
@@ -424,7 +424,7 @@ def _validation(value: Any) -> Examples | float | None:
 
 
 def validation_count(share: float, n: int) -> int:
-    """How many of ``n`` examples a share of them is, if it leaves some on both sides."""
+    """How many examples a share of ``n`` is; an error unless it leaves some on both sides."""
     count = round(in_range("validation", share, above=0.0, below=1.0) * n)
     if not 0 < count < n:
         raise ValueError(f"validation must leave examples on both sides, got {share:g} of {n}")

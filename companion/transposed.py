@@ -57,7 +57,7 @@ def conv_transpose2d(
     """Let each input stamp a copy of the kernel on the output, ``stride`` apart, and add them up.
 
     Without a bias it is the transpose of :func:`~companion.conv.conv2d` with the same weights and
-    settings: the gradient for the input of that convolution, where ``x`` is the one for its output.
+    settings: if ``x`` is a gradient for that convolution's output, this is the one for its input.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def conv_transpose2d(
         Rows and columns *cut off* the output. ``"same"`` gives ``stride`` times the input's size.
         Default 0.
     output_padding : int or (int, int)
-        Rows and columns that the output has more at its end: the remainder of the convolution,
-        below its stride. Default 0.
+        Extra rows and columns at the end of the output: the remainder of the convolution, below its
+        stride. Default 0.
 
     Returns
     -------

@@ -242,7 +242,7 @@ DAMAGES = {
     ),
     "an example that there is not": (
         lambda path: rewritten(path, held_out=np.array([3, 18])),
-        "holds out examples that there are not",
+        "holds out examples that do not exist",
     ),
     "an example held out twice": (
         lambda path: rewritten(path, held_out=np.array([3, 3])),

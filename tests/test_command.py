@@ -732,7 +732,7 @@ def test_a_network_of_no_numbers_reads_nothing(here, capsys):
     image.fromarray(np.tri(28, dtype=np.uint8) * 255).save("tri.png")
     for command in (["predict", "tri.png"], ["evaluate"]):
         line = failure(capsys, *command)
-        assert "model.npz is no network: some weight is not a number" in line
+        assert "model.npz is no network: some weight is not finite" in line
 
 
 def test_weights_too_large_for_probabilities(here, capsys):

@@ -193,8 +193,8 @@ def test_a_result_that_equals_the_argument_is_a_copy(name):
 @pytest.mark.parametrize("count", [1, 2])
 def test_several_callers_at_once_get_what_one_gets(count, monkeypatch):
     monkeypatch.setattr(threads, "THREADS", count)
-    monkeypatch.setattr(threads, "WORTH", 1)
-    monkeypatch.setattr(threads, "LITTLE", 1)
+    monkeypatch.setattr(threads, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(threads, "MIN_BYTES", 1)
     threads._pool.cache_clear()
 
     def work(seed):

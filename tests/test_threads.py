@@ -57,8 +57,8 @@ def test_threads_share_the_examples(count, monkeypatch):
 
     alone = list(results())
     monkeypatch.setattr(threads, "THREADS", count)
-    monkeypatch.setattr(threads, "WORTH", 1)
-    monkeypatch.setattr(threads, "LITTLE", 1)
+    monkeypatch.setattr(threads, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(threads, "MIN_BYTES", 1)
     for got, want in zip(results(), alone, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
@@ -67,8 +67,8 @@ def test_parts_are_whole_in_order_and_not_more_than_their_bytes_are_worth(monkey
     monkeypatch.setattr(threads, "THREADS", 3)
     assert parts(7) == [(0, 3), (3, 6), (6, 7)]
     assert parts(2) == [(0, 1), (1, 2)]
-    assert parts(7, 2 * threads.WORTH) == [(0, 4), (4, 7)]
-    assert parts(7, 2 * threads.WORTH - 1) == [(0, 7)]
+    assert parts(7, 2 * threads.BYTES_PER_THREAD) == [(0, 4), (4, 7)]
+    assert parts(7, 2 * threads.BYTES_PER_THREAD - 1) == [(0, 7)]
     assert parts(0) == [(0, 0)]
 
 
@@ -97,7 +97,7 @@ def test_what_is_asked_for_comes_before_the_threads_of_a_product(products, monke
 
 def test_a_little_work_and_one_example(products):
     """A little is one thread's, product and all; one example has the threads of its product."""
-    assert threads.in_parts(lambda _: products.num_threads, 6, threads.WORTH) == [1]
+    assert threads.in_parts(lambda _: products.num_threads, 6, threads.BYTES_PER_THREAD) == [1]
     assert threads.in_parts(lambda _: products.num_threads, 6, 100) == [3]
     assert threads.in_parts(lambda _: products.num_threads, 1, 1 << 40) == [3]
     assert products.num_threads == 3
@@ -266,7 +266,7 @@ def test_the_products_of_numpy_itself():
         return [library.num_threads for library in libraries]
 
     def call():
-        return threads.in_parts(inside, 2, threads.WORTH)
+        return threads.in_parts(inside, 2, threads.BYTES_PER_THREAD)
 
     with ThreadPoolExecutor(1) as pool:
         for each in (call, lambda: pool.submit(call).result(), call):
@@ -291,7 +291,7 @@ alone = [library.num_threads for library in threads._libraries()]
 assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
 inside, outside = threading.Event(), threading.Event()
 def hold():
-    with threads._PRODUCTS.on_one_thread():
+    with threads._BLAS.on_one_thread():
         inside.set()
         outside.wait()
 holding = threading.Thread(target=hold)
@@ -303,7 +303,7 @@ if child:
     holding.join()
     _, status = os.waitpid(child, 0)
     raise SystemExit(os.waitstatus_to_exitcode(status))
-assert threads._PRODUCTS._callers == 0
+assert threads._BLAS._callers == 0
 assert [library.num_threads for library in threads._libraries()] == alone
 assert threads.in_parts(lambda part: part.start, 2, 1 << 40) == [0, 1]
 os._exit(0)
@@ -338,10 +338,10 @@ def test_the_environment_sets_the_parts(before, environment, count):
 def test_the_environment_asks_for_a_whole_number(monkeypatch):
     monkeypatch.setenv("COMPANION_NUM_THREADS", "two")
     with pytest.raises(ValueError, match="COMPANION_NUM_THREADS must be a whole number, got 'two'"):
-        threads.asked_for()
+        threads.threads_asked_for()
 
 
 @pytest.mark.parametrize(("value", "parts"), [("4", 4), ("0", 1), ("-3", 1), ("", None)])
 def test_the_environment_asks_for_at_least_one_part(monkeypatch, value, parts):
     monkeypatch.setenv("COMPANION_NUM_THREADS", value)
-    assert threads.asked_for() == parts
+    assert threads.threads_asked_for() == parts

@@ -59,7 +59,7 @@ class Slider:
 class Choice:
     """A few options, each a value and its text, of which the reader picks one.
 
-    ``view`` says that it changes what is drawn, and not one of the frame's numbers.
+    ``view`` says that it changes only what is drawn, none of the frame's numbers.
     """
 
     type: ClassVar[str] = "choice"
@@ -116,7 +116,7 @@ class Table:
 
 
 def sized(tables: Iterable[Table], **arrays: NDArray[Any] | None) -> list[Table]:
-    """The tables, of which those named keep the shape of an array that other controls depend on."""
+    """The tables; those named must keep the shape of their array: other controls depend on it."""
     shapes = {name: array.shape for name, array in arrays.items() if array is not None}
     return [replace(table, size=shapes.get(table.name)) for table in tables]
 

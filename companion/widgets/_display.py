@@ -163,7 +163,7 @@ def kernel_misfit(
 
 
 def gradient_misfit(name: str, size: tuple[int, int], settings: Settings) -> str | None:
-    """The same of a gradient that is smaller than the output whose gradient it is."""
+    """Why there is nothing to show: the gradient is smaller than the output it belongs to."""
     if np.any(np.less(np.shape(settings[name]), size)):
         return f"These settings give an output of shape {size}; {name} is smaller."
     return None
@@ -172,7 +172,7 @@ def gradient_misfit(name: str, size: tuple[int, int], settings: Settings) -> str
 def present(explorer: ExplorerType, frame: Frame | None = None) -> ExplorerType | LiveExplorer:
     """The explorer, its cell settled, as a live widget where anywidget is installed.
 
-    ``frame`` is that of its settings, where it is known already.
+    ``frame`` is the frame of its settings, if that is known already.
     """
     frame = explorer.frame(explorer.settings) if frame is None else frame
     explorer.settings = explorer.settle(explorer.settings, frame)
@@ -203,14 +203,14 @@ def tabulate(
 def read_front(name: str) -> str:
     """A file of the front end, without the comments and spaces that a page can spare.
 
-    Comments must stand on lines of their own, and no text may run over several lines.
+    Comments must stand on lines of their own, and no string may run over several lines.
     """
     text = files(__package__).joinpath("front", name).read_text(encoding="utf-8")
     text = re.sub(r"^\s*//.*$|/\*[^*]*(?:\*(?!/)[^*]*)*\*/", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n\s*", "\n", text).lstrip()
     if name.endswith(".css"):
         return re.sub(r"(?<=[:,;{])\s+|;?\s+(?=[{}])", "", text)
-    # Outside of texts, no script needs the spaces around these, nor a semicolon or a comma before a
+    # Outside strings, no script needs the spaces around these, nor a semicolon or a comma before a
     # brace, and what is never assigned to again need not be const.
     parts = re.split(r"(\"[^\"\n]*\"|`[^`\n]*`)", text)
     spared = (

@@ -48,7 +48,7 @@ MODE = Choice(
 # A kernel of 1 with padding 2 makes four rows and four columns more than the image has.
 TABLES = (Table("x", "H W"), Table("w", "kh kw"), Table("dz", "Ho Wo", most=36))
 
-# No two windows of the image are alike, nor is the kernel any of its own rotations.
+# No two windows of the image are alike, and the kernel equals none of its own rotations.
 IMAGE = np.array(
     [
         [1, 2, 0, 0, 1, 0],

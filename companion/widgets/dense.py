@@ -229,7 +229,7 @@ def explore_dense(
 
 
 def _example(name: str, sizes: dict[str, int]) -> FloatArray:
-    """The example of these sizes; beyond its own it begins anew."""
+    """The example cut to these sizes, or repeated where they are larger than its own."""
     table = EXAMPLE[name]
     places = (
         np.arange(sizes[letter]) % n for letter, n in zip(AXES[name], table.shape, strict=True)

@@ -55,8 +55,8 @@ class Method:
 def _of_numbers(f: Callable[[Any, Any], Any]) -> Function:
     """``f(m, x)`` of a Python number, ``m`` being ``math`` or ``cmath``, in the precision of ``x``.
 
-    The explorer shows what rounding leaves of a difference, and a last digit of NumPy's own
-    functions and products depends on the processor, and on its version.
+    The explorer shows what rounding leaves of a difference, and the last digit of NumPy's own
+    functions and products depends on the processor, and on NumPy's version.
     """
 
     def rounded(x: ArrayLike) -> Any:
@@ -147,7 +147,7 @@ class GradcheckExplorer(Explorer):
         }
 
     def parts(self, settings: Settings) -> list[Part]:
-        """All but the place of the present nudge among the others, which the page counts."""
+        """All but the position of the present nudge among the others, which the page finds."""
 
         def curves(settings: Settings) -> Frame:
             return {name: v for name, v in self.frame(settings).items() if name != "n"}

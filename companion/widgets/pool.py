@@ -142,7 +142,7 @@ class PoolExplorer(Explorer):
     def parts(self, settings: Settings) -> list[Part]:
         """Frames of the first setting and, where that is light, of all settings of the maximum.
 
-        Averages are mostly no whole numbers and long to write: of these the page computes the rest.
+        Averages are seldom whole numbers and long to write: the page computes the rest of them.
         """
 
         def results(settings: Settings) -> Frame:

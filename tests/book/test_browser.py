@@ -295,6 +295,24 @@ def test_page_is_quiet_from_disk(disk: Opened, name: str) -> None:
     assert disk.wrong == []
 
 
+@pytest.mark.publish
+def test_page_has_no_violation_on_any_screen(disk: Opened, name: str) -> None:
+    """All rules on all that a page shows; the tests above spare what another page has shown."""
+    page = disk.page
+    page.goto("about:blank")
+    page.set_viewport_size(DESKTOP)
+    disk.goto(name).evaluate(Axe().axe_script)
+    page.evaluate("document.querySelectorAll('.math').forEach((e) => (e.textContent = 'x'))")
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for size, scheme in itertools.product((DESKTOP, PHONE), schemes):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
+        page.wait_for_function(SETTLED)
+        assert violations(page, {}) == [], (size, scheme)
+    page.emulate_media(color_scheme="light")
+
+
 @pytest.mark.parametrize("base", ["file"], indirect=True)
 def test_mathematics_from_disk_is_set_and_accessible(opened: Opened) -> None:
     page = opened.goto("book/notation.html")
