@@ -32,8 +32,6 @@ Result = TypeVar("Result")
 
 MIN_BYTES = 1 << 15  # of a batch; below, a product has no use for threads either
 BYTES_PER_THREAD = 1 << 20  # below, waking a thread takes longer than its work
-    1 << 20
-)  # bytes for each thread, below which waking it takes longer than its work
 
 
 def threads_asked_for() -> int | None:
