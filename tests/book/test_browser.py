@@ -63,41 +63,29 @@ ALL_IS_THERE = """() => document.fonts.ready.then(() => [...document.images].eve
         image.getBoundingClientRect().top > innerHeight + 1250))"""
 
 
-class Tab(Opened):
-    """A tab that goes from page to page, as a reader does: a new one takes longer each time."""
+class Visit(Opened):
+    """A page in a tab of its own, for what another tab holds ready may be asked for at no cost."""
 
-    taken: set[str]  # the addresses that a page asked for, and those that the host sent
-    fetched: set[str]
-
-    def visit(self, name: str) -> "Tab":
-        """Open a page as if no other had been here before."""
-        self.page.goto("about:blank")
-        self.page.set_viewport_size(DESKTOP)
-        self.page.emulate_media(color_scheme="light")
-        self.wrong.clear()
-        self.requested.clear()
+    def __init__(self, reader: BrowserContext, host: str, name: str) -> None:
+        super().__init__(reader.new_page(), host)
         before = len(Compressed.sent)
         self.goto(name).wait_for_function(ALL_IS_THERE)
-        self.taken = {url.partition("#")[0] for url in self.requested if url.startswith(self.base)}
+        self.taken = {url.partition("#")[0] for url in self.requested if url.startswith(host)}
         self.fetched = {url for url, _ in Compressed.sent[before:]}
-        return self
 
 
 @pytest.fixture(scope="module")
-def tab(reader: BrowserContext, host: str) -> Tab:
-    return Tab(reader.new_page(), host)
-
-
-@pytest.fixture(scope="module")
-def known(tab: Tab) -> set[str]:
+def known(reader: BrowserContext, host: str) -> set[str]:
     """The addresses of what a reader of another chapter has."""
-    return tab.visit("book/notation.html").taken
+    return Visit(reader, host, "book/notation.html").taken
 
 
 @pytest.fixture(scope="module")
-def visited(tab: Tab, known: set[str], name: str) -> Tab:
+def visited(reader: BrowserContext, host: str, known: set[str], name: str) -> Iterator[Visit]:
     """A page, opened once for all that is asked of it."""
-    return tab.visit(name)
+    visit = Visit(reader, host, name)
+    yield visit
+    visit.page.close()
 
 
 def all_set(page: Page) -> bool:
@@ -115,13 +103,13 @@ COLOURED_MATHS = """() => [...document.querySelectorAll("mjx-container")].filter
 }).length"""
 
 
-def test_page_is_quiet_and_set(visited: Tab) -> None:
+def test_page_is_quiet_and_set(visited: Visit) -> None:
     assert all_set(visited.page)
     assert visited.page.evaluate(COLOURED_MATHS) == 0
     assert visited.wrong == []
 
 
-def test_page_takes_few_bytes(visited: Tab, known: set[str], name: str) -> None:
+def test_page_takes_few_bytes(visited: Visit, known: set[str], name: str) -> None:
     """What a page takes from a host when a reader opens it first, and after another chapter."""
     size = dict(Compressed.sent)
     first = sum(size[url] for url in visited.taken)
@@ -151,7 +139,7 @@ WRONGLY_MARKED = """() => new Promise((done) => requestAnimationFrame(() => setT
     }).map((box) => box.textContent)))))"""
 
 
-def test_page_fits_a_screen_and_a_phone(visited: Tab) -> None:
+def test_page_fits_a_screen_and_a_phone(visited: Visit) -> None:
     for size in (DESKTOP, NARROWEST, PHONE):
         visited.page.set_viewport_size(size)
         assert overflowing(visited.page) == []
@@ -186,7 +174,7 @@ COLOURS = ["color-contrast", "link-in-text-block"]
 STRUCTURE = {"rules": {rule: {"enabled": False} for rule in COLOURS}}
 
 
-def test_page_is_accessible(visited: Tab) -> None:
+def test_page_is_accessible(visited: Visit) -> None:
     page = visited.page
     page.set_viewport_size(PHONE)
     page.evaluate(FLATTEN_MATHS)  # most of a page's elements, and no text but symbols
@@ -238,7 +226,7 @@ def texts() -> list[str]:
     return []
 
 
-def test_page_has_legible_colours(visited: Tab, texts: list[str]) -> None:
+def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
     page = visited.page
     assert page.evaluate(STYLES_BEYOND_EXPLORERS) == []
     page.set_viewport_size(DESKTOP)
@@ -252,10 +240,10 @@ def test_page_has_legible_colours(visited: Tab, texts: list[str]) -> None:
     assert visited.wrong == []
 
 
-def test_one_text_of_each_kind_tells_a_bad_colour(tab: Tab) -> None:
+def test_one_text_of_each_kind_tells_a_bad_colour(reader: BrowserContext, host: str) -> None:
     """A planted fault is still seen where only what no former page has is left."""
-    texts = tab.visit("book/glossary.html").page.evaluate(ONE_OF_EACH, [])
-    page = tab.visit("book/glossary.html").page
+    texts = Visit(reader, host, "book/glossary.html").page.evaluate(ONE_OF_EACH, [])
+    page = Visit(reader, host, "book/glossary.html").page
     page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
     page.evaluate(ONE_OF_EACH, texts)
     (found,) = violations(page, {"runOnly": COLOURS})
@@ -263,8 +251,10 @@ def test_one_text_of_each_kind_tells_a_bad_colour(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_link_under_the_pointer_is_legible(tab: Tab, scheme: Literal["light", "dark"]) -> None:
-    page = tab.visit("book/notation.html").page
+def test_a_link_under_the_pointer_is_legible(
+    reader: BrowserContext, host: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = Visit(reader, host, "book/notation.html").page
     page.emulate_media(color_scheme=scheme)
     for which in (
         "article p a",
