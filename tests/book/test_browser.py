@@ -234,7 +234,7 @@ def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for size, scheme in itertools.product((DESKTOP, PHONE), schemes if len(texts) > former else ()):
         page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
         assert violations(page, {"runOnly": COLOURS}) == [], (size, scheme)
     assert visited.wrong == []
@@ -255,7 +255,7 @@ def test_a_link_under_the_pointer_is_legible(
     reader: BrowserContext, host: str, scheme: Literal["light", "dark"]
 ) -> None:
     page = Visit(reader, host, "book/notation.html").page
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     for which in (
         "article p a",
         ".bd-sidebar-primary .bd-links a",
@@ -296,7 +296,7 @@ def test_page_has_no_violation_on_any_screen(disk: Opened, name: str) -> None:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for size, scheme in itertools.product((DESKTOP, PHONE), schemes):
         page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
         page.wait_for_function(SETTLED)
         assert violations(page, {}) == [], (size, scheme)
