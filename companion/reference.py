@@ -53,6 +53,15 @@ def conv_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int)
     return count
 
 
+@equation("conv-remainder")
+def conv_remainder(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
+    """Places of one padded axis after its last window, counted."""
+    low, high = padding
+    outputs = conv_size(size, kernel, stride, padding, dilation)
+    last = stride * (outputs - 1) + dilation * (kernel - 1)
+    return sum(1 for place in range(low + size + high) if place > last)
+
+
 def conv_sizes(
     x_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> Pair:

@@ -66,7 +66,7 @@ class Axis:
 
     @property
     def remainder(self) -> int:
-        """Padded positions past the last window: dropped going forward, gradient zero."""
+        """Padded positions past the last window (conv-remainder): read by none, gradient zero."""
         return (self.padded - self.extent) % self.stride
 
     @property

@@ -40,6 +40,13 @@ def conv_size(f, seed):
     return companion.output_size(case.x_shape[1:3], case.kernel, **case.settings), counted
 
 
+def conv_remainder(f, seed):
+    case, *_ = windows(seed)
+    window = companion.shapes.Window.over(case.x_shape[1:3], case.kernel, **case.settings)
+    counted = tuple(map(f, case.x_shape[1:3], case.kernel, *case.literal))
+    return (window.rows.remainder, window.columns.remainder), counted
+
+
 def conv_forward(f, seed):
     case, x, w, b, _ = windows(seed)
     return companion.conv2d(x, w, b, **case.settings), f(x, w, b, *case.literal)
@@ -560,6 +567,7 @@ def one_row(arrays):
 
 COMPARISONS = {
     "conv-size": conv_size,
+    "conv-remainder": conv_remainder,
     "conv-forward": conv_forward,
     "conv-dx": conv_dx,
     "conv-dx-correlation": conv_dx,
