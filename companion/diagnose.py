@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What :func:`diagnose` found.
+    """What :func:`diagnose` found; true where the function is right.
 
     Attributes
     ----------
@@ -141,6 +141,9 @@ class Diagnosis:
     outputs: tuple[tuple[str, ...], ...] = ()
     unexplained: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     def __str__(self) -> str:
         lines = [f"{self.target}: right on all {self.probes} probes"] if self.ok else []
         wheres = self.outputs or ((),) * len(self.mistakes)
@@ -158,7 +161,11 @@ class Diagnosis:
 
 
 def diagnose(
-    function: Callable[..., Any], target: str | Callable[..., Any], *, simple: bool = False
+    function: Callable[..., Any],
+    target: str | Callable[..., Any],
+    *,
+    simple: bool = False,
+    check_dtype: bool = True,
 ) -> Diagnosis:
     """Compare a function of your own with one of the companion's, and name what is wrong with it.
 
@@ -177,6 +184,8 @@ def diagnose(
     simple : bool
         Probe with whole numbers only, the same for rows and columns: for a function that takes no
         pairs. Default False.
+    check_dtype : bool
+        Whether results for float32 must be float32, and those for float64 float64. Default True.
 
     Returns
     -------
@@ -193,7 +202,7 @@ def diagnose(
 
     Notes
     -----
-    Every chapter's exercises end with it.
+    Every chapter's exercises end with it. Softmax and what follows it are probed on rows, (N, K).
 
     Examples
     --------
@@ -209,6 +218,7 @@ def diagnose(
     if name not in targets() or (callable(target) and target is not targets()[name].function):
         raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
     about, simple = targets()[name], as_bool("simple", simple)
+    check_dtype = as_bool("check_dtype", check_dtype)
 
     probes, skipped = _usable(function, about, simple=simple)
     given = [_answer(function, probe, several=len(about.outputs) > 1) for probe in probes]
@@ -221,7 +231,7 @@ def diagnose(
     if finding := _first_difference(about, probes, expected, given):
         found = _explained(about, probes, expected, given)
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
-    finding, mistakes = _side_effect(name, about, probes, expected, given)
+    finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
 
 
@@ -248,6 +258,7 @@ def _usable(
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     taken = _keywords(function, defaults)
+    required = [name for name in taken if _is_required(function, name)]
     skipped = tuple(name for name in defaults if name not in taken)
     b_by_position = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
     b_by_name = not b_by_position and _names_a_bias(function)
@@ -257,6 +268,7 @@ def _usable(
             continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
+            settings = {name: defaults[name] for name in required} | settings
             arguments = dict(probe.arguments)
             if b_by_name:
                 settings["b"] = arguments["b"]
@@ -300,6 +312,12 @@ def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str
     }
 
 
+def _is_required(function: Callable[..., Any], name: str) -> bool:
+    """Whether a setting that the function names has no default there."""
+    parameter = inspect.signature(function).parameters.get(name)
+    return parameter is not None and parameter.default is parameter.empty
+
+
 def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True) -> Answer:
     """What the function returns; a list is several arrays where several are expected."""
     arguments = {name: _copy(value) for name, value in probe.arguments.items()}
@@ -308,16 +326,25 @@ def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True)
         try:
             returned = function(*arguments.values(), **probe.settings)
             is_several = isinstance(returned, tuple | list if several else tuple)
-            arrays = returned if is_several else (returned,)
-            outputs = tuple(_copy(np.asarray(array)) for array in arrays)
         except Exception as error:  # whatever it is, the reader wants to see it
             return Answer((), error)
+        outputs = tuple(map(_as_array, returned if is_several else (returned,)))
     overwritten = tuple(
         name
         for name, value in probe.arguments.items()
         if not np.array_equal(value, arguments[name], equal_nan=isinstance(value, np.ndarray))
     )
     return Answer(outputs, None, overwritten)
+
+
+def _as_array(value: Any) -> Array:
+    """A copy as an array, which holds the value itself where NumPy cannot read it as numbers."""
+    try:
+        return np.array(value)
+    except Exception:  # whatever its library raises: it is no array
+        array = np.empty((), object)
+        array[()] = value
+        return array
 
 
 def _copy(value: Any) -> Any:
@@ -343,8 +370,12 @@ def _first_difference(
 def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> str:
     if len(answer.outputs) != len(right.outputs):
         names = ", ".join(about.outputs)
-        return f"it returned {len(answer.outputs)} arrays, expected {len(right.outputs)}: {names}"
+        return f"it returned {len(answer.outputs)} results, expected {len(right.outputs)}: {names}"
     for name, expected, given in zip(about.outputs, right.outputs, answer.outputs, strict=True):
+        if given.dtype == object and given.ndim == 0:
+            what = given[()]
+            kind = "None: is a return missing?" if what is None else f"a {type(what).__name__}"
+            return f"{name} is {kind}, expected an array of shape {expected.shape}"
         if given.dtype.kind not in _NUMBERS:
             return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
         if given.shape != expected.shape:
@@ -368,18 +399,24 @@ def _told_apart(given: float, expected: float) -> tuple[str, str]:
 
 
 def _side_effect(
-    name: str, about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+    about: Target,
+    probes: list[Probe],
+    expected: list[Answer],
+    given: list[Answer],
+    *,
+    check_dtype: bool,
 ) -> tuple[str, tuple[Mistake, ...]]:
     """What else is wrong where all numbers are right: nothing, or the first such mistake."""
     from .mistakes import Mistake
 
+    name = about.function.__name__
     for probe, right, answer in zip(probes, expected, given, strict=True):
         for argument in answer.overwritten:
             reason = "an argument was written into; the caller still needs it, so work on a copy."
             found = Mistake(name, "argument overwritten", reason, about.equation, ())
             return f"{argument} was changed (for {probe})", (found,)
         for output, wanted, got in zip(about.outputs, right.outputs, answer.outputs, strict=True):
-            if got.ndim and got.dtype != wanted.dtype:
+            if check_dtype and got.ndim and got.dtype != wanted.dtype:
                 reason = "float32 in gives float32 out, and float64 stays float64."
                 found = Mistake(name, "dtype lost", reason, about.equation, ())
                 return f"{output} is {got.dtype}, expected {wanted.dtype} (for {probe})", (found,)

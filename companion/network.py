@@ -372,7 +372,7 @@ def checked_params(
 ) -> dict[str, FloatArray]:
     """The given parameters as arrays, if they match the expected ones in name, shape and kind.
 
-    Their precision becomes that of the expected ones.
+    Their precision becomes that of the expected ones, unless those are no floating point numbers.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"{source} must be a dictionary of arrays, got {given!r}")
@@ -383,12 +383,13 @@ def checked_params(
     arrays = {}
     for name, value in expected.items():
         parameter = f"{source}: parameter {name}"
-        array = as_array(parameter, given[name])
+        array, value = as_array(parameter, given[name]), np.asarray(value)
         if array.shape != value.shape:
             raise ValueError(f"{parameter} must have shape {value.shape}, got {array.shape}")
         if array.dtype.kind != "f":
             raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
-        arrays[name] = as_float(parameter, array).astype(value.dtype, copy=False)
+        array = as_float(parameter, array)
+        arrays[name] = array.astype(value.dtype, copy=False) if value.dtype.kind == "f" else array
     return arrays
 
 
@@ -432,4 +433,9 @@ def check_protocol(name: str, layer: Any) -> None:
     """Refuse what is no layer: a class instead of an instance, or an object that lacks a part."""
     for part in ("forward", "backward", "params", "grads"):
         if isinstance(layer, type) or not hasattr(layer, part):
-            raise TypeError(f"{name} must be a layer, with {part}, got {layer!r}")
+            hint = ""
+            if isinstance(layer, type):
+                hint = f": write {layer.__name__}(...)"
+            elif isinstance(layer, Layer):
+                hint = ": does its __init__ call super().__init__()?"
+            raise TypeError(f"{name} must be a layer, with {part}, got {layer!r}{hint}")

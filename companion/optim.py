@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .network import LayerLike, check_protocol
-from .shapes import FloatArray, as_float, as_gradient, as_int, in_range
+from .shapes import FloatArray, as_float, as_gradient, as_int, in_range, nan_is_an_answer
 
 Schedule = Callable[[int], float]
 
@@ -176,6 +176,7 @@ class SGD(Optimizer):
         self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
 
+    @nan_is_an_answer
     def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
@@ -258,6 +259,7 @@ class Adam(Optimizer):
         self.eps = in_range("eps", eps, above=0.0)
         self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
 
+    @nan_is_an_answer
     def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
         rate = rate_at(self.learning_rate, self._steps)
@@ -301,7 +303,8 @@ def params_and_gradients(
     ``memory`` is what the optimiser remembers of earlier steps, of each kind; it must fit too.
     """
     check_protocol("network", network)
-    params, gradients = network.params, network.grads
+    params = {name: np.asarray(value) for name, value in network.params.items()}
+    gradients = network.grads
     if missing := sorted(params.keys() - gradients.keys()):
         names = ", ".join(missing)
         raise RuntimeError(f"no gradient for parameter {names}: call backward before step")

@@ -184,6 +184,8 @@ def fit(
             raise TypeError(f"{name} must be callable, got {function!r}")
     keep_best, resume = as_bool("keep_best", keep_best), as_bool("resume", resume)
     progress = as_bool("progress", progress)
+    if resume and checkpoint is None:
+        raise ValueError("resume needs the checkpoint to go on from, got checkpoint=None")
     path = None if checkpoint is None else _checkpoint_path(checkpoint, optimizer, resume=resume)
     rng = as_generator("rng", rng)
     held = _validation(validation)

@@ -208,7 +208,7 @@ def test_an_unknown_mistake_is_shown_where_it_is():
 @pytest.mark.parametrize(
     ("function", "finding"),
     [
-        (lambda *arrays: arrays[:2], "it returned 2 arrays, expected 3: dx, dw, db"),
+        (lambda *arrays: arrays[:2], "it returned 2 results, expected 3: dx, dw, db"),
         (lambda dz, x, w: (x[:, 1:], w, dz[:0]), "dx has shape (2, 2), expected (2, 3)"),
         (lambda *arrays: len(arrays) / 0, "it raised ZeroDivisionError: division by zero"),
         (lambda dz, x, w: (x.astype(str), w, dz[:0]), "dx has dtype <U32, expected float64"),
@@ -220,6 +220,45 @@ def test_what_is_not_even_an_answer(function, finding):
     assert not diagnosis.ok
     assert diagnosis.finding.startswith(finding)
     assert diagnosis.mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("function", "finding"),
+    [
+        (lambda z: None, "z is None: is a return missing?"),  # noqa: ARG005
+        (lambda z: {"z": z}, "z is a dict, expected an array of shape"),
+        (lambda z: (z, [z, 1]), "it returned 2 results, expected 1: a"),
+    ],
+)
+def test_what_is_no_array(function, finding):
+    finding = finding.replace("z is", "a is")
+    assert diagnose(function, "relu").finding.startswith(finding)
+
+
+def test_true_where_right():
+    assert diagnose(companion.relu, "relu")
+    assert not diagnose(np.abs, "relu")
+
+
+def test_dtypes_need_not_be_checked():
+    def in_double(da, z):
+        return np.where(z > 0, da, 0).astype(np.float64)
+
+    (found,) = diagnose(in_double, "relu_backward").mistakes
+    assert found.name == "dtype lost"
+    assert diagnose(in_double, "relu_backward", check_dtype=False)
+    assert not diagnose(lambda da, z: -in_double(da, z), "relu_backward", check_dtype=False)
+    with pytest.raises(TypeError, match="check_dtype must be True or False"):
+        diagnose(in_double, "relu_backward", check_dtype=1)
+
+
+def test_a_setting_without_a_default_is_given():
+    def mine(x, w, b, stride):
+        return companion.conv2d(x, w, b, stride=stride)
+
+    diagnosis = diagnose(mine, "conv2d")
+    assert diagnosis.ok
+    assert {"padding", "dilation"} <= set(diagnosis.skipped)
 
 
 def test_a_loss_may_be_a_number_or_an_array():

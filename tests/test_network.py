@@ -664,3 +664,18 @@ def test_weights_too_large_for_the_images_precision_are_infinite_without_a_warni
 def test_predict_asks_for_examples():
     with pytest.raises(ValueError, match=r"x must have the axes \(N, \.\.\.\), got shape \(5,\)"):
         Sequential([Dense(5, 2)]).predict(np.zeros(5))
+
+
+def test_a_layer_that_forgot_its_base_is_told():
+    class Forgot(Layer):
+        def __init__(self):
+            self.slope = 0.1
+
+        def forward(self, x):
+            return x
+
+        def backward(self, dz):
+            return dz
+
+    with pytest.raises(TypeError, match=r"got Forgot\(\): does its __init__ call super"):
+        Sequential([Forgot()])

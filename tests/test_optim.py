@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from closeness import assert_close
 
-from companion import SGD, Adam, Dense, ReLU, Sequential
+from companion import SGD, Adam, Dense, Layer, ReLU, Sequential
 from companion.optim import cosine_decay
 
 STEPS = 20
@@ -365,3 +365,34 @@ def test_weight_decay_alone_takes_its_part_away_under_either_optimiser(make):
     optimizer.step(layer)
     assert layer.params["w"].item() == pytest.approx(0.95 * 2)
     assert layer.params["b"].item() == pytest.approx(0.95 * -4)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_tiny_gradients_are_no_warning(make):
+    layer = Dense(2, 1)
+    layer.grads = {"w": np.full((2, 1), 1e-200), "b": np.zeros(1)}
+    with np.errstate(all="raise"):
+        make(0.1).step(layer)
+
+
+@pytest.mark.parametrize("whole", [1, np.array([1])])
+def test_parameters_that_are_whole_numbers_become_fractions(whole):
+    class Slope(Layer):
+        def __init__(self):
+            super().__init__()
+            self.params = {"a": whole}
+
+        def forward(self, x):
+            return self.params["a"] * self._remember(x)
+
+        def backward(self, dz):
+            self.grads = {"a": np.full(np.shape(whole), (dz * self._recall()).sum())}
+            return self.params["a"] * dz
+
+    alone, inside = Slope(), Sequential([Slope()])
+    for layer in (alone, inside):
+        layer.forward(np.array([[2.0]]))
+        layer.backward(np.array([[3.0]]))
+        SGD(0.1).step(layer)
+    np.testing.assert_allclose(alone.params["a"], whole - 0.1 * 6)
+    np.testing.assert_allclose(inside.params["0.a"], alone.params["a"])

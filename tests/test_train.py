@@ -316,7 +316,12 @@ def test_a_loss_that_is_no_number_leaves_the_parameters_of_the_last_good_step():
     ("changed", "error", "message"),
     [
         ({"network": None}, TypeError, "network must be a layer, with forward, got None"),
-        ({"network": Dense}, TypeError, "network must be a layer"),
+        (
+            {"network": Dense},
+            TypeError,
+            r"must be a layer, with forward, got .*: write Dense",
+        ),
+        ({"resume": True}, ValueError, "resume needs the checkpoint to go on from"),
         ({"optimizer": 0.1}, TypeError, "optimizer must be an object with step.*, got 0.1"),
         ({"optimizer": SGD}, TypeError, "optimizer must be an object with step"),
         ({"augment": 3}, TypeError, "augment must be callable, got 3"),
