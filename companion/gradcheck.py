@@ -259,6 +259,16 @@ def check_gradient(
     >>> check_gradient(np.sin, lambda dz, x: dz * np.sin(x), [0.5, 1.0])
     Traceback (most recent call last):
     companion.gradcheck.GradientError: ...
+
+    With several arguments, ``backward`` takes all of them too:
+
+    >>> x, w, b = np.ones((2, 3)), np.eye(3), np.zeros(3)
+    >>> check_gradient(
+    ...     lambda x, w, b: x @ w + b,
+    ...     lambda dz, x, w, b: (dz @ w.T, x.T @ dz, dz.sum(axis=0)),
+    ...     x, w, b, names=["x", "w", "b"],
+    ... ).ok
+    True
     """
     check_callable("forward", forward)
     check_callable("backward", backward)
@@ -347,7 +357,8 @@ def check_layer(
     x : array_like
         An input; used in float64.
     step, rtol, entries, rng
-        As for :func:`check_gradient`.
+        As for :func:`check_gradient`. Every entry takes two forward passes or more: for a network
+        of thousands of parameters give ``entries=20``.
 
     Returns
     -------

@@ -159,7 +159,8 @@ def fit(
 
     Notes
     -----
-    Chapter ``digits``.
+    Chapter ``digits``. A layer does in validation what it does in training, and only its ``params``
+    are saved: a layer with other memory, such as running averages, has to keep that itself.
 
     Examples
     --------
