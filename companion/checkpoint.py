@@ -71,6 +71,13 @@ def save_checkpoint(path: Path, training: Training) -> None:
     )
 
 
+# What errors call a part of a training's identity, where its own name does not say enough.
+_CALLED = {
+    "examples": "fingerprint of the examples",
+    "schedule": "schedule, which depends on the rate and the number of epochs,",
+}
+
+
 def load_checkpoint(path: Path, training: Training) -> None:
     """Set ``training`` to what :func:`save_checkpoint` wrote, if all of it fits, or change nothing.
 
@@ -89,8 +96,9 @@ def load_checkpoint(path: Path, training: Training) -> None:
         raise ValueError(f"{path} must be a checkpoint of format {FORMAT}, got {version}")
     for what, ours in training.identity.items():
         if identity.get(what) != ours:
+            called, theirs = _CALLED.get(what, what), identity.get(what)
             raise ValueError(
-                f"{path} is of another training: its {what} is {identity.get(what)!r}, "
+                f"{path} is of another training: its {called} is {theirs!r}, "
                 f"and here it is {ours!r}"
             )
     step_loss, train, validation = _history(path, arrays)
@@ -173,7 +181,9 @@ def _read_from(path: Path) -> Iterator[None]:
     """Turn what is missing or of another kind into an error that names the file."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(f"{path} is not a checkpoint: it lacks {error}") from error
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
 
 
