@@ -243,7 +243,8 @@ def check_gradient(
     GradientError
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
-        If a gradient has the wrong shape, or there are not as many as arguments.
+        If a gradient has the wrong shape, there are not as many as arguments, or ``forward`` gives
+        different results for the same arguments.
 
     Notes
     -----
@@ -285,6 +286,13 @@ def check_gradient(
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
     z = _numbers("forward", forward(*_copies(points)))
+    again = np.asarray(forward(*_copies(points)))
+    rounding = 1e-3 * float(np.abs(z).max(initial=0.0))
+    if again.shape != z.shape or not np.allclose(again, z, atol=rounding, equal_nan=True):
+        raise ValueError(
+            "forward gives another result for the same arguments: let what it draws at random "
+            "be the same each time"
+        )
     if cotangent is None:
         cotangent = rng.standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)

@@ -857,7 +857,7 @@ def test_some_entries_only():
 
     x = np.random.default_rng(0).normal(size=(20, 30))
     companion.check_gradient(forward, lambda dz, x: 2 * dz * x, x, entries=5)
-    assert calls <= 5 * 4 + 2
+    assert calls <= 5 * 4 + 3
 
     def wrong_at_one(dz, x):
         gradient = 2 * dz * x
@@ -979,3 +979,13 @@ def test_a_step_is_checked_where_there_is_nothing_to_nudge():
     ):
         with pytest.raises(ValueError, match="step must be above 0"):
             check()
+
+
+def test_a_forward_pass_that_draws_anew_is_told():
+    rng = np.random.default_rng(0)
+
+    def drop(x):
+        return x * (rng.random(x.shape) > 0.5)
+
+    with pytest.raises(ValueError, match=r"another result for the same arguments: .* random"):
+        check_gradient(drop, lambda dz, x: dz, np.ones(20))  # noqa: ARG005
