@@ -268,7 +268,10 @@ def _usable(
             continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
-            settings = {name: defaults[name] for name in required} | settings
+            for name in required:  # a pool's stride, if none is given, is its window's size
+                fallback = probe.arguments.get("kernel_size")
+                default = fallback if defaults[name] is None else defaults[name]
+                settings.setdefault(name, default)
             arguments = dict(probe.arguments)
             if b_by_name:
                 settings["b"] = arguments["b"]

@@ -391,6 +391,9 @@ def check_layer(
     True
     """
     check_protocol("layer", layer)
+    arrays = {name: np.asarray(value) for name, value in layer.params.items()}
+    if whole := {name: a.astype(np.float64) for name, a in arrays.items() if a.dtype.kind in "iu"}:
+        layer.params = {**layer.params, **whole}  # what is nudged is no whole number any longer
     params = layer.params
     start = dict(params)
 

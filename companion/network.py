@@ -386,7 +386,7 @@ def checked_params(
         array, value = as_array(parameter, given[name]), np.asarray(value)
         if array.shape != value.shape:
             raise ValueError(f"{parameter} must have shape {value.shape}, got {array.shape}")
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" and value.dtype.kind == "f":
             raise TypeError(f"{parameter} must be floating point, got {array.dtype}")
         array = as_float(parameter, array)
         arrays[name] = array.astype(value.dtype, copy=False) if value.dtype.kind == "f" else array

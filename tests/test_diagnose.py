@@ -261,6 +261,13 @@ def test_a_setting_without_a_default_is_given():
     assert {"padding", "dilation"} <= set(diagnosis.skipped)
 
 
+def test_a_stride_without_a_default_is_the_size_of_the_window():
+    def mine(x, kernel_size, stride):
+        return companion.max_pool2d(x, kernel_size, stride=int(stride))
+
+    assert diagnose(mine, "max_pool2d", simple=True)
+
+
 def test_a_loss_may_be_a_number_or_an_array():
     assert diagnose(
         lambda z, labels: np.asarray(companion.cross_entropy(z, labels)), "cross_entropy"

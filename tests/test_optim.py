@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from closeness import assert_close
 
-from companion import SGD, Adam, Dense, Layer, ReLU, Sequential
+from companion import SGD, Adam, Dense, Layer, ReLU, Sequential, check_layer
 from companion.optim import cosine_decay
 
 STEPS = 20
@@ -396,3 +396,26 @@ def test_parameters_that_are_whole_numbers_become_fractions(whole):
         SGD(0.1).step(layer)
     np.testing.assert_allclose(alone.params["a"], whole - 0.1 * 6)
     np.testing.assert_allclose(inside.params["0.a"], alone.params["a"])
+
+
+def test_a_parameter_that_is_a_whole_number_comes_back_from_a_check_and_a_file(tmp_path):
+    class Slope(Layer):
+        def __init__(self):
+            super().__init__()
+            self.params = {"a": np.array([2])}
+
+        def forward(self, x):
+            return self.params["a"] * self._remember(x)
+
+        def backward(self, dz):
+            self.grads = {"a": np.array([(dz * self._recall()).sum()])}
+            return self.params["a"] * dz
+
+    network = Sequential([Slope(), Dense(2, 2)])
+    before = {name: np.array(value) for name, value in network.params.items()}
+    assert check_layer(network, np.array([[1.0, -2.0], [3.0, 0.5]])).ok
+    network.save(tmp_path / "slope.npz")
+    again = Sequential([Slope(), Dense(2, 2)]).load(tmp_path / "slope.npz")
+    for params in (network.params, again.params):
+        for name, value in before.items():
+            np.testing.assert_array_equal(params[name], value)
