@@ -546,7 +546,7 @@ def _same(given: Answer, expected: Answer, rtol: float) -> bool:
 
 def _conv_probes(*, backward: bool) -> Iterator[Probe]:
     rng = np.random.default_rng(0)
-    geometries: list[dict[str, Any]] = [  # from simple to crooked; the last two have C == K
+    geometries: list[dict[str, Any]] = [  # from simple to crooked; two have C == K
         {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3)},
         {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3)},
         {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": 1},
@@ -563,13 +563,14 @@ def _conv_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 8, 7, 2), "w": (3, 2, 2, 3), "stride": 2, "padding": 1, "dilation": (1, 2)},
         {"x": (2, 5, 5, 3), "w": (3, 3, 3, 3)},
         {"x": (2, 5, 5, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
+        {"x": (1, 5, 6, 2), "w": (2, 3, 2, 3)},
     ]
     yield from _kernel_probes(conv2d, geometries, rng, bias_axis=3, backward=backward)
 
 
 def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
     rng = np.random.default_rng(8)
-    geometries: list[dict[str, Any]] = [  # from simple to crooked; the last three have C == K
+    geometries: list[dict[str, Any]] = [  # from simple to crooked; three have C == K
         {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3)},
         {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3)},
         {"x": (2, 3, 4, 3), "w": (2, 2, 2, 3), "stride": 2},
@@ -593,6 +594,7 @@ def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 4, 4, 3), "w": (3, 3, 3, 3)},
         {"x": (2, 3, 3, 2), "w": (3, 3, 2, 2), "stride": 2, "padding": 1},
         {"x": (2, 4, 3, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
+        {"x": (1, 3, 4, 3), "w": (2, 3, 2, 3)},
     ]
     yield from _kernel_probes(conv_transpose2d, geometries, rng, bias_axis=2, backward=backward)
 
@@ -628,6 +630,7 @@ def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
         ((2, 6, 5, 2), (3, 2), {"stride": (1, 2), "dilation": 2}),
         ((2, 5, 6, 3), 3, {"stride": 2, "padding": 1}),
         ((2, 6, 5, 2), 2, {"stride": 2, "dilation": 2}),
+        ((1, 4, 5, 2), 2, {}),
     ]
     for shape, kernel_size, settings in geometries:
         x = rng.normal(size=shape)
@@ -661,6 +664,7 @@ def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Pro
         (distinct, 2, {"stride": 3}),
         (distinct[:, :5], (3, 2), {"stride": 2, "padding": "same"}),
         (distinct, 2, {"padding": "valid"}),
+        (distinct[:1, :, :4], 2, {}),
     ]
     if forward is max_pool2d:
         geometries += [
@@ -703,6 +707,7 @@ def _dense_probes(*, backward: bool) -> Iterator[Probe]:
         ((5, 4, 2), "f8"),
         ((3, 4, 4), "f8"),
         ((3, 2, 4), "f4"),
+        ((1, 3, 2), "f8"),
     ):
         dz, x, w, b = (rng.normal(size=s).astype(dtype) for s in ((N, O), (N, I), (I, O), (O,)))
         yield Probe({"dz": dz, "x": x, "w": w} if backward else {"x": x, "w": w, "b": b})
@@ -715,6 +720,7 @@ def _logits() -> Iterator[Array]:
     yield rng.normal(size=(3, 5)) + 1000.0 * np.array([[1.0], [-1.0], [0.0]])
     yield np.array([[1000.0, 0.0, -1000.0], [0.0, 1.0, 2.0]])
     yield rng.normal(size=(4, 3)).astype(np.float32)
+    yield rng.normal(size=(1, 4))
 
 
 def _softmax_backward_probes() -> Iterator[Probe]:
@@ -725,12 +731,13 @@ def _softmax_backward_probes() -> Iterator[Probe]:
 
 def _loss_probes() -> Iterator[Probe]:
     rng = np.random.default_rng(7)
-    for z in _logits():
+    several = [z for z in _logits() if len(z) > 1]  # one row broadcasts with labels of either form
+    for z in several:
         labels = rng.integers(0, z.shape[1], len(z))
         if z.min() == -1000:
             labels[0] = 2  # whose probability underflows to zero
         yield Probe({"z": z, "labels": labels})
-    for z in _logits():
+    for z in several:
         shares = rng.dirichlet(np.ones(z.shape[1]), len(z))
         yield Probe({"z": z, "labels": shares.astype(z.dtype)})
 

@@ -6,6 +6,7 @@ Chapter ``gradcheck``. Finite differences (equation gradcheck-central) and the a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -244,7 +245,7 @@ def check_gradient(
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
         If a gradient has the wrong shape, there are not as many as arguments, or ``forward`` gives
-        different results for the same arguments.
+        different results for the same arguments, several arrays, infinities or NaN.
 
     Notes
     -----
@@ -286,9 +287,16 @@ def check_gradient(
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
     z = _numbers("forward", forward(*_copies(points)))
-    again = np.asarray(forward(*_copies(points)))
-    rounding = 1e-3 * float(np.abs(z[np.isfinite(z)]).max(initial=0.0))
-    if again.shape != z.shape or not np.allclose(again, z, atol=rounding, equal_nan=True):
+    if not np.isfinite(z).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(z))[0])
+        raise ValueError(
+            "forward must give finite numbers where its gradient is checked, "
+            f"got {z[place]} at output{list(place)}: a slope is a difference of two of them"
+        )
+    eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
+    again = _numbers("forward", forward(*_copies(points)))
+    rounding = np.sqrt(eps) * _largest(z)
+    if again.shape != z.shape or not np.allclose(again, z, rtol=0.0, atol=rounding):
         raise ValueError(
             "forward gives another result for the same arguments: let what it draws at random "
             "be the same each time"
@@ -300,7 +308,6 @@ def check_gradient(
     gradients = _gradients(backward, dz, points, names)
 
     magnitude = float(np.abs(dz * z).sum())
-    eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
     reports = []
     for position, (name, x) in enumerate(zip(names, points, strict=True)):
         analytic = gradients[position]
@@ -403,11 +410,21 @@ def check_layer(
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
-        forward(x, *values)
-        dx = layer.backward(dz)
-        if missing := sorted(start.keys() - layer.grads.keys()):
-            raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
-        return [dx, *(layer.grads[name] for name in start)]
+        def once() -> list[Any]:
+            forward(x.copy(), *values)
+            dx = layer.backward(dz.copy())
+            if missing := sorted(start.keys() - layer.grads.keys()):
+                raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
+            return copy.deepcopy([dx, *(layer.grads[name] for name in start)])
+
+        first, second = once(), once()
+        for name, one, two in zip(start, first[1:], second[1:], strict=True):
+            if np.any(one) and np.allclose(two, 2 * np.asarray(one)):
+                raise ValueError(
+                    f"layer.backward must set grads[{name!r}], not add to it: a second call gave "
+                    "twice the first, and a step of training wants its own batch's alone"
+                )
+        return first
 
     try:
         return check_gradient(
@@ -499,6 +516,8 @@ def check_callable(name: str, function: Any) -> None:
 
 def _numbers(name: str, returned: ArrayLike) -> NDArray[Any]:
     """What a function under test returned, as an array that it cannot write over later."""
+    if isinstance(returned, tuple) and any(isinstance(each, np.ndarray) for each in returned):
+        raise TypeError(f"{name} must return one array, got a tuple of {len(returned)}")
     array = as_array(f"what {name} returns", returned)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must return an array of real numbers, got dtype {array.dtype}")

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import LayerLike, Sequential, all_logits, batches, check_protocol, logits_of
+from .network import (
+    LayerLike,
+    Sequential,
+    all_logits,
+    batches,
+    check_protocol,
+    logits_of,
+    most_likely,
+)
 from .shapes import (
     Axis,
     FloatArray,
@@ -182,6 +190,8 @@ def most_confident_mistakes(
     ------
     TypeError, ValueError
         If the examples and classes do not fit each other or the network.
+    FloatingPointError
+        If a logit is NaN, so that no class is the most likely.
 
     Notes
     -----
@@ -200,7 +210,7 @@ def most_confident_mistakes(
     most = None if count is None else as_int("count", count)
     logits = all_logits(network, x, size)
     labels = check_classes("y", labels, logits.shape[1])
-    said = logits.argmax(axis=1)
+    said = most_likely(logits)
     # In float32 the surest would all round to a probability of one.
     confidences = softmax(logits.astype(np.float64)).max(axis=1)
     wrong = np.flatnonzero(said != labels)

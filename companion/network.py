@@ -255,10 +255,10 @@ class Sequential(Layer):
         ------
         TypeError, ValueError
             If ``x`` does not fit the first layer, or the last one does not give logits (N, K).
+        FloatingPointError
+            If a logit is NaN, so that no class is the most likely.
         """
-        logits = all_logits(self, as_examples("x", x), as_int("batch_size", batch_size))
-        classes: NDArray[np.intp] = logits.argmax(axis=1)
-        return classes
+        return most_likely(all_logits(self, as_examples("x", x), as_int("batch_size", batch_size)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all.
@@ -421,6 +421,23 @@ def logits_of(network: LayerLike, x: FloatArray) -> FloatArray:
 def all_logits(network: LayerLike, x: FloatArray, batch_size: int) -> FloatArray:
     """Logits (N, K) of all examples, some in each forward pass."""
     return np.concatenate([logits_of(network, x[batch]) for batch in batches(len(x), batch_size)])
+
+
+def most_likely(logits: FloatArray) -> NDArray[np.intp]:
+    """The class (N,) of each row's largest logit; an error where there is none."""
+    classes: NDArray[np.intp] = logits.argmax(axis=1)
+    if (lost := np.isnan(logits).any(axis=1)).any():
+        raise FloatingPointError(
+            f"example {int(lost.argmax())} has a logit that is NaN, and so no most likely "
+            "class: check the examples and the network's parameters for NaN"
+        )
+    return classes
+
+
+def correct(logits: FloatArray, classes: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Whether each row's largest logit is that of its class; with a NaN among them it is not."""
+    right: NDArray[np.bool_] = logits.argmax(axis=1) == classes
+    return right & ~np.isnan(logits).any(axis=1)
 
 
 def batches(n: int, size: int) -> Iterator[slice]:

@@ -500,9 +500,10 @@ def as_classes(name: str, value: ArrayLike, length: int | None = None) -> NDArra
     classes = as_array(name, value)
     if classes.ndim != 1 or length not in (None, len(classes)):
         expected = "(N,)" if length is None else f"({length},)"
+        hint = ": of one-hot rows take argmax(axis=1)" if classes.ndim == 2 else ""
         raise ValueError(
             f"{name} must have shape {expected}, one class for each example, "
-            f"got shape {classes.shape}"
+            f"got shape {classes.shape}{hint}"
         )
     if not len(classes):  # an empty list is float64
         return np.empty(0, np.intp)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path, check_place
-from .network import LayerLike, batches, check_protocol, fill_grads, logits_of
+from .network import LayerLike, batches, check_protocol, correct, fill_grads, logits_of
 from .optim import SGD, CosineDecay
 from .progress import progress_bar
 from .shapes import (
@@ -49,7 +49,7 @@ class Evaluation(NamedTuple):
     loss: float
     """Mean cross-entropy, in nats."""
     accuracy: float
-    """Fraction of the examples whose largest logit is that of their class."""
+    """Fraction of the examples whose largest logit is that of their class, and none is NaN."""
 
 
 class History(NamedTuple):
@@ -338,7 +338,7 @@ def evaluate(
     for batch in batches(len(examples), size):
         logits = logits_of(network, examples[batch])
         loss += cross_entropy(logits, classes[batch]) * len(logits)
-        right += float((logits.argmax(axis=1) == classes[batch]).sum())
+        right += float(correct(logits, classes[batch]).sum())
     return Evaluation(loss / len(examples), right / len(examples))
 
 
@@ -354,7 +354,7 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
     fill_grads(network, dz)
     training.optimizer.step(network)
     training.step_loss.append(loss)
-    return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
+    return Evaluation(loss, float(correct(logits, y).mean()))
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

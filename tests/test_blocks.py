@@ -179,6 +179,18 @@ def test_what_is_not_finite_stays_in_its_windows_where_outputs_are_computed_side
     np.testing.assert_array_equal(~np.isfinite(dx)[0, :, :, 0], hit)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pair", [(np.inf, -np.inf), (np.inf, np.nan), (1e308, 1e308)])
+def test_two_numbers_that_hide_in_a_sum_are_seen(pair):
+    x, w = np.zeros((1, 8, 8, 1)), np.ones((5, 5, 1, 2))
+    window = Window.over((8, 8), 5, padding=2)
+    x[0, (0, 7), (0, 7)] = np.array(pair)[:, np.newaxis]
+    assert blocks.side_by_side(window, 2, x) == 1
+    met = np.zeros((8, 8), bool)
+    met[:3, :3] = met[5:, 5:] = True
+    np.testing.assert_array_equal(conv2d(x, w, padding=2)[0, :, :, 0] != 0, met)
+
+
 def test_memory_is_a_small_part_of_all_patches():
     x, w = np.ones((16, 28, 28, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
     dz = conv2d(x, w, padding=1)

@@ -27,6 +27,20 @@ def test_right_is_right(name):
     assert str(diagnosis) == f"{name}: right on all {diagnosis.probes} probes"
 
 
+@pytest.mark.parametrize("name", [n for n in targets() if not re.match("relu|cross|im2col", n)])
+def test_a_batch_of_one_keeps_its_axis(name):
+    right = targets()[name].function
+
+    def mine(first, *rest, **settings):
+        answers = right(first, *rest, **settings)
+        whole = answers if isinstance(answers, tuple) else (answers,)
+        squeezed = [a[0] if first.ndim > 1 and len(a) == 1 else a for a in whole[:1]]
+        return (*squeezed, *whole[1:]) if isinstance(answers, tuple) else squeezed[0]
+
+    finding = diagnose(mine, name, simple=True).finding
+    assert re.search(r"has shape \(.*\), expected \(1, ", finding)
+
+
 @pytest.mark.parametrize(("entry", "way"), WAYS)
 def test_each_way_is_recognised_as_its_mistake_and_no_other(entry, way):
     diagnosis = diagnose(way, entry.target)

@@ -413,16 +413,18 @@ def test_the_tolerance_is_the_one_given():
         check_gradient(np.sin, backward, Z, rtol=1e-4)
 
 
-@pytest.mark.parametrize("x", [[1.0, 0.0], [0.0]])
-def test_what_is_infinite_cannot_agree(x):
-    """Where the function is no number, nothing is known of its slope."""
+@pytest.mark.parametrize(("x", "place"), [([1.0, 0.0], 1), ([0.0], 0)])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_where_the_function_is_no_number_nothing_is_known_of_its_slope(x, place, value):
+    message = rf"finite numbers where its gradient is checked, got {value} at output\[{place}\]"
+    with pytest.raises(ValueError, match=message):
+        check_gradient(lambda x: np.where(x == 0, value, x), lambda dz, _: dz, x)
 
-    @np.errstate(divide="ignore")
-    def forward(x):
-        return np.log(np.abs(x))
 
+def test_a_gradient_next_to_infinity_is_wrong():
+    """The function is finite where it is asked for its slope, and infinite a step away."""
     with pytest.raises(GradientError):
-        check_gradient(forward, lambda dz, x: dz + x, x)
+        check_gradient(lambda x: np.where(x > 1, np.inf, x), lambda dz, _: dz, [1.0])
 
 
 @pytest.mark.parametrize("slope", [0.0, 1000.0])
@@ -659,6 +661,7 @@ def test_what_forward_and_backward_return_may_be_theirs_to_write_over():
         (None, TypeError, "forward must return an array of real numbers, got dtype object"),
         ([[1.0, 2.0], [3.0]], ValueError, "what forward returns must be an array of numbers"),
         (1j, TypeError, "forward must return an array of real numbers, got dtype complex128"),
+        ((np.ones(1), np.ones(1)), TypeError, "forward must return one array, got a tuple of 2"),
     ],
 )
 def test_forward_must_return_numbers(returned, error, message):
@@ -989,3 +992,19 @@ def test_a_forward_pass_that_draws_anew_is_told():
 
     with pytest.raises(ValueError, match=r"another result for the same arguments: .* random"):
         check_gradient(drop, lambda dz, x: dz, np.ones(20))  # noqa: ARG005
+    with pytest.raises(ValueError, match="another result"):  # small beside another output
+        check_gradient(lambda x: np.append(drop(x), 1e6), lambda dz, _: dz[:-1], np.ones(20))
+
+
+def test_a_layer_that_adds_to_its_gradients_is_told():
+    """It is right once, and trains on the sum of all batches."""
+
+    class Adding(companion.Dense):
+        def backward(self, dz):
+            before = self.grads
+            dx = super().backward(dz)
+            self.grads = {name: g + before.get(name, 0) for name, g in self.grads.items()}
+            return dx
+
+    with pytest.raises(ValueError, match=r"must set grads\['w'\], not add to it"):
+        companion.check_layer(Adding(3, 2), Z[:, :3])

@@ -255,6 +255,13 @@ def test_single_precision_does_not_make_the_surest_equal():
     assert found.positions.tolist() == [1, 2, 3, 0]
 
 
+def test_there_is_no_class_where_a_logit_is_nan():
+    x = np.zeros((7, 2))
+    x[5, 1] = np.nan
+    with pytest.raises(FloatingPointError, match="example 5 has a logit that is NaN"):
+        most_confident_mistakes(ReLU(), x, np.zeros(7, int), batch_size=2)
+
+
 def test_a_network_without_mistakes():
     for values in most_confident_mistakes(ReLU(), np.eye(3), [0, 1, 2]):
         assert values.shape == (0,)

@@ -320,6 +320,14 @@ def test_predict_in_batches_is_predict_at_once():
     assert network.predict(x).dtype.kind == "i"
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_predict_gives_no_class_where_a_logit_is_nan(place):
+    x = np.zeros((7, 2))
+    x[5, place] = np.nan
+    with pytest.raises(FloatingPointError, match="example 5 has a logit that is NaN"):
+        Sequential([ReLU()]).predict(x, batch_size=2)
+
+
 def test_predict_wants_logits():
     with pytest.raises(ValueError, match=r"the network's output must have the axes \(N, K\)"):
         Sequential([ReLU()]).predict(images())

@@ -204,6 +204,14 @@ def test_evaluate_in_batches_is_evaluate_at_once():
     assert evaluate(net, x, y) == evaluate(net, x.tolist(), y.tolist())
 
 
+def test_a_logit_that_is_nan_is_never_right():
+    """The place of the first NaN among them is no class, though NumPy calls it the largest."""
+    x = np.array([[np.nan, 0.0], [0.0, np.nan], [5.0, 0.0]])
+    result = evaluate(ReLU(), x, [0, 1, 0])
+    assert np.isnan(result.loss)
+    assert result.accuracy == pytest.approx(1 / 3)
+
+
 def test_evaluate_without_examples_is_nan():
     assert np.isnan(evaluate(network(), np.ones((0, 3)), np.zeros(0, int))).all()
 

@@ -162,11 +162,9 @@ FLATTEN_MATHS = """() => document.querySelectorAll("mjx-container").forEach((mat
     maths.replaceChildren(maths.textContent || "x"))"""
 # The words of programs, each in an element of its own, matter for their colours alone.
 FLATTEN_CODE = """() => {
-    window.words = [...document.querySelectorAll("div.highlight pre")]
-        .map((pre) => [pre, [...pre.childNodes]]);
-    for (const [pre] of words) pre.replaceChildren(pre.textContent);
+    for (const pre of document.querySelectorAll("div.highlight pre"))
+        pre.replaceChildren(pre.textContent);
 }"""
-UNFLATTEN_CODE = "() => { for (const [pre, nodes] of words) pre.replaceChildren(...nodes); }"
 # The theme looks for what scrolls now 300 ms after a change, of the page or of its width.
 SETTLED = """() => [...document.querySelectorAll("pre, .output")]
     .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
@@ -183,71 +181,6 @@ def test_page_is_accessible(visited: Visit) -> None:
     assert violations(page, STRUCTURE) == []
     page.set_viewport_size(DESKTOP)  # where it is wide, the frame is another
     assert violations(page, STRUCTURE, {"exclude": ["article"]}) == []
-    page.evaluate(UNFLATTEN_CODE)
-
-
-# Texts in the same elements of the same classes have the same colours: one of them is left, of
-# those that no former page has. A link is told from the text around it, where there is one. An
-# explorer brings its style with it.
-ONE_OF_EACH = """(former) => {
-    const words = (e) => [...e.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
-    const has_text = (e) => words(e).length > 0;
-    const hash = (text) => [...text].reduce((h, c) => (h * 31 + c.charCodeAt()) | 0, 0);
-    const paths = new Map([[document.body, ""]]);
-    const path = (e) => paths.get(e) ?? paths.set(e, [
-        `${path(e.parentElement)}>${e.localName}`, e.className, e.getAttribute("style"),
-        e.localName === "a" && has_text(e.parentElement),
-        hash(e.querySelector(":scope > style")?.textContent ?? "")].join(".")).get(e);
-    const all = [...document.querySelectorAll("body *:not(svg *)")]
-        .map((e) => [e, `${path(e)} ${e.checkVisibility()}`]);
-    const seen = new Set(former);
-    for (const [e, key] of all.reverse()) {  // what is within, first
-        if (!has_text(e)) continue;
-        if (!seen.has(key)) seen.add(key);
-        else if (!e.childElementCount) e.remove();
-        else if (!e.querySelector(":scope > a")) words(e).forEach((n) => n.remove());
-    }
-    document.querySelectorAll("article button svg").forEach((icon) => icon.remove());
-    for (const [e] of all) {
-        const empty = !e.childElementCount && !e.textContent.trim();
-        if (empty && e.matches("article :not(input, img, canvas, svg, style), li")) e.remove();
-    }
-    return [...seen];
-}"""
-STYLES_BEYOND_EXPLORERS = """() => [...document.querySelectorAll("body style")]
-    .flatMap(({ sheet }) => [...sheet.cssRules])
-    .flatMap((rule) => rule.cssRules?.length ? [...rule.cssRules] : [rule])
-    .filter((rule) => !rule.selectorText?.startsWith(".cx")).map((rule) => rule.cssText)"""
-
-
-@pytest.fixture(scope="module")
-def texts() -> list[str]:
-    """The kinds of text whose colours have been checked."""
-    return []
-
-
-def test_page_has_legible_colours(visited: Visit, texts: list[str]) -> None:
-    page = visited.page
-    assert page.evaluate(STYLES_BEYOND_EXPLORERS) == []
-    page.set_viewport_size(DESKTOP)
-    former, texts[:] = len(texts), page.evaluate(ONE_OF_EACH, texts)
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for size, scheme in itertools.product((DESKTOP, PHONE), schemes if len(texts) > former else ()):
-        page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
-        assert violations(page, {"runOnly": COLOURS}) == [], (size, scheme)
-    assert visited.wrong == []
-
-
-def test_one_text_of_each_kind_tells_a_bad_colour(reader: BrowserContext, host: str) -> None:
-    """A planted fault is still seen where only what no former page has is left."""
-    texts = Visit(reader, host, "book/glossary.html").page.evaluate(ONE_OF_EACH, [])
-    page = Visit(reader, host, "book/glossary.html").page
-    page.locator("article p").last.evaluate("(e) => { e.style.color = '#ccc'; }")
-    page.evaluate(ONE_OF_EACH, texts)
-    (found,) = violations(page, {"runOnly": COLOURS})
-    assert found.startswith("color-contrast:")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
