@@ -125,7 +125,7 @@ def driver(kind: str, notebook: Page) -> Iterator[Keyboard]:
 
 def soon(driver: Keyboard, frame: dict[str, Any]) -> None:
     """The kernel's answer takes a moment."""
-    for wait in [50] * 100:
+    for wait in [10] * 5 + [50] * 100:
         try:
             check_frame(driver.read(), frame)
         except AssertionError:
