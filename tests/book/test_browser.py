@@ -192,8 +192,7 @@ def test_page_is_accessible(visited: Visit) -> None:
         (
             "scrollable-region-focusable",
             {"runOnly": SCROLLING},
-            "p.innerHTML = '<pre>' + 'line\\n'.repeat(9); "
-            "p.firstChild.style = 'height: 1em; overflow: auto'",
+            "p.innerHTML = '<pre style=\\"height: 1em; overflow: auto\\">' + 'line\\n'.repeat(9)",
         ),
     ],
 )
