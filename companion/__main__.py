@@ -51,9 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_to_nobody()
         return PIPE_CLOSED
     except (OSError, ValueError, ImportError) as error:
-        print(f"python -m companion: error: {error}", file=sys.stderr)
+        _print_error(error)
         return CANNOT
     return code
+
+
+def _print_error(error: Exception) -> None:
+    print(f"python -m companion: error: {error}", file=sys.stderr)
 
 
 def _print_to_nobody() -> None:
@@ -139,8 +143,15 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Read a digit from each picture."""
     network = _model(arguments)
+    code = 0
     for path in arguments.images:
-        probabilities = softmax(network.forward(read_picture(path)))[0]
+        try:
+            picture = read_picture(path)
+        except (OSError, ValueError) as error:  # the other pictures may be read all the same
+            _print_error(error)
+            code = CANNOT
+            continue
+        probabilities = softmax(network.forward(picture))[0]
         if not np.isfinite(probabilities).all():
             raise ValueError(f"{arguments.model} gives no probabilities for {path}")
         first, second = np.argsort(-probabilities)[:2]
@@ -148,7 +159,7 @@ def predict(arguments: argparse.Namespace) -> int:
             f"{path}: {first} ({probabilities[first]:.1%}), else {second} "
             f"({probabilities[second]:.1%})"
         )
-    return 0
+    return code
 
 
 def gradcheck(arguments: argparse.Namespace) -> int:
@@ -227,6 +238,8 @@ def _generator(arguments: argparse.Namespace) -> np.random.Generator:
 
 def _model(arguments: argparse.Namespace) -> Sequential:
     path = Path(arguments.model)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}: `python -m companion train` writes one")
     saved = load_arrays(path, "parameters")
     if "about" in saved:
         raise ValueError(f"{path} is a checkpoint, for --resume; a network is what --out keeps")

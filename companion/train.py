@@ -5,6 +5,7 @@ Chapter ``digits``.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -133,8 +134,9 @@ def fit(
         Written after each epoch, whole or not at all: all that is needed to go on.
     resume : bool
         Go on from the checkpoint, or start anew if there is none. The result is bit for bit that of
-        a run that was never interrupted. Default False: an existing checkpoint is an error, since a
-        new run would overwrite it.
+        a run that was never interrupted; so the examples and what decides a step must be the same:
+        all of it is compared, but for ``augment``. Default False: an existing checkpoint is an
+        error, since a new run would overwrite it.
     rng : numpy.random.Generator, optional
         Shuffles the examples, sets some aside, and serves ``augment``. Default: a fresh generator.
     progress : bool
@@ -240,13 +242,21 @@ def _take_up(
     """Record what must not change, and go on from the checkpoint if there is one."""
     training.identity = {
         "batch size": batch_size,
-        "optimizer": type(training.optimizer).__name__,
+        "optimizer": _called_with(training.optimizer),
         "schedule": _schedule(training.optimizer),
         "examples": fingerprint(*data),
         "validation": fingerprint(*held) if isinstance(held, tuple) else held,
     }
     if path.exists():
         load_checkpoint(path, training)
+
+
+def _called_with(optimizer: Any) -> str:
+    """The optimiser's class, and those of its settings that are numbers."""
+    kind = type(optimizer)
+    values = {name: getattr(optimizer, name, None) for name in inspect.signature(kind).parameters}
+    numbers = [f"{n}={v}" for n, v in values.items() if isinstance(v, int | float | np.number)]
+    return f"{kind.__name__}({', '.join(numbers)})"
 
 
 def _schedule(optimizer: Any) -> str | None:

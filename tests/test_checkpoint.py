@@ -155,7 +155,14 @@ def test_no_space_leaves_the_checkpoint_of_the_epoch_before(tmp_path, monkeypatc
 
 OTHERS = {
     "batch size": (lambda: {"batch_size": 4}, "its batch size is 5, and here it is 4"),
-    "optimizer": (lambda: {"optimizer": Adam()}, "its optimizer is 'SGD', and here it is 'Adam'"),
+    "optimizer": (
+        lambda: {"optimizer": Adam()},
+        r"its optimizer is 'SGD\(momentum=.*, and here it is 'Adam\(learning_rate=0.001, ",
+    ),
+    "momentum": (
+        lambda: {"optimizer": SGD(cosine_decay(0.05, 20), momentum=0.8, weight_decay=1e-3)},
+        r"is 'SGD\(momentum=0.9, weight_decay=0.001\)', and here it is 'SGD\(momentum=0.8, ",
+    ),
     "examples": (lambda: {"x_y": problem(seed=3)}, "its fingerprint of the examples is '"),
     "labels": (
         lambda: {"x_y": (problem()[0], problem(seed=3)[1])},
@@ -188,6 +195,15 @@ def test_a_checkpoint_of_another_training_is_refused_and_nothing_changes(tmp_pat
         train("SGD", checkpoint=path, resume=True, **options)
     assert all(options["net"].params[name] is p for name, p in before.items())
     assert options["optimizer"].state == {"steps": 0}
+
+
+def test_another_learning_rate_is_another_training(tmp_path):
+    path = tmp_path / "run.npz"
+    train("a share for validation", epochs=1, checkpoint=path)
+    with pytest.raises(
+        ValueError, match=r"'SGD\(learning_rate=0.05, .* is 'SGD\(learning_rate=0.5, "
+    ):
+        train("a share for validation", checkpoint=path, resume=True, optimizer=SGD(0.5))
 
 
 def rewritten(path, **changed):

@@ -411,6 +411,22 @@ def test_predict_says_what_is_no_picture(trained, here, capsys):
     assert "nowhere.png" in failure(capsys, "predict", "nowhere.png")
 
 
+def test_predict_reads_the_pictures_beside_one_that_is_none(trained, here, tmp_path, capsys):
+    x = load_digits().x_test
+    good = [picture(tmp_path / f"{n}.png", x[n, :, :, 0]) for n in range(2)]
+    assert main(["predict", str(good[0]), "nowhere.png", str(good[1])]) == 2
+    out, err = capsys.readouterr()
+    assert [line.partition(": ")[0] for line in out.splitlines()] == list(map(str, good))
+    assert "error: " in err
+    assert "nowhere.png" in err
+
+
+def test_a_network_that_is_not_there_is_one_to_train(here, capsys):
+    for command in (("evaluate",), ("predict", "x.png")):
+        line = failure(capsys, *command, "--model", "none.npz")
+        assert "there is no file none.npz: `python -m companion train` writes one" in line
+
+
 def test_predict_without_pillow_says_how_to_get_it(trained, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "PIL", None)
     line = failure(capsys, "predict", "x.png")
