@@ -230,6 +230,7 @@ def diagnose(
     skipped = (*skipped, *refused.values())
     if finding := _first_difference(about, probes, expected, given):
         found = _explained(about, probes, expected, given)
+        finding = _order_hint(function, about.probes[0]) + finding
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
@@ -382,7 +383,8 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
         if given.dtype.kind not in _NUMBERS:
             return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
         if given.shape != expected.shape:
-            return f"{name} has shape {given.shape}, expected {expected.shape}"
+            hint = _shape_hint(given.shape, expected.shape)
+            return f"{name} has shape {given.shape}, expected {expected.shape}{hint}"
         wrong = ~_close(given, expected, probe.rtol)
         if wrong.any():
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -390,6 +392,30 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
             numbers = _told_apart(float(given[index]), float(expected[index]))
             return f"{place} is {numbers[0]}, expected {numbers[1]}"
     return ""
+
+
+def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What may have made this shape of the other, if it is plain to see."""
+    longer, shorter = [tuple(n for n in shape if n != 1) for shape in (given, expected)]
+    if longer == shorter and len(given) != len(expected):
+        return f": an axis of length 1 too {'many' if len(given) > len(expected) else 'few'}"
+    if len(expected) == 4 and given == (expected[0], expected[3], *expected[1:3]):
+        return ": channels come last here"
+    if sorted(given) == sorted(expected):
+        return ": the same axes in another order"
+    return ""
+
+
+def _order_hint(function: Callable[..., Any], probe: Probe) -> str:
+    """Whether the function names its first arguments as the target does, in another order."""
+    try:
+        names = tuple(inspect.signature(function).parameters)[: len(probe.arguments)]
+    except ValueError:  # some built-in functions have none to inspect
+        return ""
+    expected = tuple(probe.arguments)
+    if names == expected or sorted(names) != sorted(expected):
+        return ""
+    return f"it takes {', '.join(names)}, and is given {', '.join(expected)}, in this order; "
 
 
 def _told_apart(given: float, expected: float) -> tuple[str, str]:

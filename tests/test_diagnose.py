@@ -41,6 +41,55 @@ def test_a_batch_of_one_keeps_its_axis(name):
     assert re.search(r"has shape \(.*\), expected \(1, ", finding)
 
 
+@pytest.mark.parametrize(
+    ("name", "mine", "says"),
+    [
+        (
+            "conv2d",
+            lambda x, w, b: np.moveaxis(companion.conv2d(x, w, b), 3, 1),
+            "z has shape (2, 3, 3, 4), expected (2, 3, 4, 3): channels come last here",
+        ),
+        (
+            "dense_backward",
+            lambda dz, x, w: (dz @ w.T, dz.T @ x, dz.sum(axis=0)),
+            "dw has shape (4, 3), expected (3, 4): the same axes in another order",
+        ),
+        (
+            "dense_backward",
+            lambda dz, x, w: (dz @ w.T, x.T @ dz, dz.sum(axis=0, keepdims=True)),
+            "db has shape (1, 4), expected (4,): an axis of length 1 too many",
+        ),
+        (
+            "cross_entropy",
+            lambda z, labels: np.atleast_1d(companion.cross_entropy(z, labels)),
+            "the loss has shape (1,), expected (): an axis of length 1 too many",
+        ),
+        (
+            "dense",
+            lambda x, w, b: (x @ w + b).squeeze(),
+            "z has shape (2,), expected (1, 2): an axis of length 1 too few",
+        ),
+        (
+            "dense",
+            lambda x, w, b: x @ w[:, 1:] + b[1:],
+            "z has shape (2, 3), expected (2, 4) (for",
+        ),
+    ],
+)
+def test_a_shape_says_what_may_have_made_it(name, mine, says):
+    assert diagnose(mine, name).finding.startswith(says)
+
+
+def test_arguments_in_another_order_are_told():
+    def backward(x, dz, w):
+        return companion.dense_backward(dz, x, w)
+
+    finding = diagnose(backward, "dense_backward").finding
+    assert finding.startswith("it takes x, dz, w, and is given dz, x, w, in this order; it raised")
+    finding = diagnose(lambda b, x, y: companion.dense_backward(y, x, b), "dense_backward").finding
+    assert finding.startswith("it raised")
+
+
 @pytest.mark.parametrize(("entry", "way"), WAYS)
 def test_each_way_is_recognised_as_its_mistake_and_no_other(entry, way):
     diagnosis = diagnose(way, entry.target)
