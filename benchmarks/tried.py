@@ -61,7 +61,7 @@ def row_products(x: Any, w: Any) -> Any:
 
 
 def rows_as_they_lie(x: Any, w: Any) -> Any:
-    """A product for each row of the kernel, and no copy: every third patch row does not overlap."""
+    """A product for each kernel row, and no patch copied: every third of them does not overlap."""
     N, H, W, C = x.shape
     K, window = w.shape[3], Window.over((H, W), (3, 3), padding=1)
     z = np.empty((N, H, W, K), x.dtype)

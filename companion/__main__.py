@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as head, has gone
         _print_to_nobody()
         return PIPE_CLOSED
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:
         _print_error(error)
         return CANNOT
     return code
@@ -131,10 +131,11 @@ def _places(arguments: argparse.Namespace) -> tuple[Path, Path | None, bool]:
 def evaluate_model(arguments: argparse.Namespace) -> int:
     """Say how well a saved network reads the test images, and which digits it confuses."""
     network, digits = _model(arguments), _digits(arguments)
+    said = network.predict(digits.x_test)
     _print_reading(network, digits)
-    table = confusion_matrix(digits.y_test, network.predict(digits.x_test), num_classes=10)
+    table = confusion_matrix(digits.y_test, said, num_classes=10)
     print("\nrow: what it is, column: what was read\n")
-    print("   " + "".join(f"{said:5}" for said in range(10)))
+    print("   " + "".join(f"{digit:5}" for digit in range(10)))
     for label, row in enumerate(table):
         print(f"{label:3}" + "".join(f"{count or '.':>5}" for count in row))
     return 0
@@ -239,7 +240,9 @@ def _generator(arguments: argparse.Namespace) -> np.random.Generator:
 def _model(arguments: argparse.Namespace) -> Sequential:
     path = Path(arguments.model)
     if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}: `python -m companion train` writes one")
+        raise FileNotFoundError(
+            f"there is no file {path}: `python -m companion train --out {path}` writes it"
+        )
     saved = load_arrays(path, "parameters")
     if "about" in saved:
         raise ValueError(f"{path} is a checkpoint, for --resume; a network is what --out keeps")

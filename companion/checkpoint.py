@@ -23,7 +23,7 @@ from .shapes import FloatArray
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass

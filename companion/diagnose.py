@@ -230,18 +230,22 @@ def diagnose(
     skipped = (*skipped, *refused.values())
     if finding := _first_difference(about, probes, expected, given):
         found = _explained(about, probes, expected, given)
-        finding = _order_hint(function, about.probes[0]) + finding
+        finding = _order_hint(function, probes[0]) + finding
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
 
 
 def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
-    """Forms with which the function always raised, and without which it did not; each with what."""
+    """Forms with which the function always raised, and without which it did not; each with what.
+
+    A batch of one does not count: it broadcasts where several examples raise.
+    """
     refused = {}
+    of_several = [(p, a) for p, a in zip(probes, given, strict=True) if p.examples > 1]
     for form in sorted({form for probe in probes for form in probe.forms}):
         with_it, without = (
-            [a.error for p, a in zip(probes, given, strict=True) if (form in p.forms) == there]
+            [a.error for p, a in of_several if (form in p.forms) == there]
             for there in (True, False)
         )
         if all(with_it) and not all(without):
@@ -383,7 +387,7 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
         if given.dtype.kind not in _NUMBERS:
             return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
         if given.shape != expected.shape:
-            hint = _shape_hint(given.shape, expected.shape)
+            hint = _shape_hint(given.shape, expected.shape, of_images=name != "dw")
             return f"{name} has shape {given.shape}, expected {expected.shape}{hint}"
         wrong = ~_close(given, expected, probe.rtol)
         if wrong.any():
@@ -394,12 +398,12 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
     return ""
 
 
-def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...]) -> str:
+def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...], *, of_images: bool) -> str:
     """What may have made this shape of the other, if it is plain to see."""
-    longer, shorter = [tuple(n for n in shape if n != 1) for shape in (given, expected)]
-    if longer == shorter and len(given) != len(expected):
+    of_same_numbers = [n for n in given if n != 1] == [n for n in expected if n != 1]
+    if of_same_numbers and abs(len(given) - len(expected)) == 1:
         return f": an axis of length 1 too {'many' if len(given) > len(expected) else 'few'}"
-    if len(expected) == 4 and given == (expected[0], expected[3], *expected[1:3]):
+    if of_images and len(expected) == 4 and given == (expected[0], expected[3], *expected[1:3]):
         return ": channels come last here"
     if sorted(given) == sorted(expected):
         return ": the same axes in another order"
@@ -719,6 +723,7 @@ def _relu_probes(*, backward: bool) -> Iterator[Probe]:
         np.array([-np.inf, -1.0, 1.0, 50.0]),
         rng.normal(size=5).astype(np.float32),
         np.array([1e-9, -1e-9, 2.0]),
+        rng.normal(size=(1, 3)),
     ):
         da = rng.normal(size=z.shape).astype(z.dtype)
         yield Probe({"da": da, "z": z} if backward else {"z": z})
@@ -757,13 +762,12 @@ def _softmax_backward_probes() -> Iterator[Probe]:
 
 def _loss_probes() -> Iterator[Probe]:
     rng = np.random.default_rng(7)
-    several = [z for z in _logits() if len(z) > 1]  # one row broadcasts with labels of either form
-    for z in several:
+    for z in _logits():
         labels = rng.integers(0, z.shape[1], len(z))
         if z.min() == -1000:
             labels[0] = 2  # whose probability underflows to zero
         yield Probe({"z": z, "labels": labels})
-    for z in several:
+    for z in _logits():
         shares = rng.dirichlet(np.ones(z.shape[1]), len(z))
         yield Probe({"z": z, "labels": shares.astype(z.dtype)})
 

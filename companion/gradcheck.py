@@ -6,7 +6,6 @@ Chapter ``gradcheck``. Finite differences (equation gradcheck-central) and the a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -245,7 +244,7 @@ def check_gradient(
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
         If a gradient has the wrong shape, there are not as many as arguments, or ``forward`` gives
-        different results for the same arguments, several arrays, infinities or NaN.
+        different results for the same arguments, a tuple of arrays, infinities or NaN.
 
     Notes
     -----
@@ -291,15 +290,16 @@ def check_gradient(
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(z))[0])
         raise ValueError(
             "forward must give finite numbers where its gradient is checked, "
-            f"got {z[place]} at output{list(place)}: a slope is a difference of two of them"
+            f"got {z[place]} at output{list(place) if place else ''}: "
+            "a slope is a difference of two of them"
         )
     eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
     again = _numbers("forward", forward(*_copies(points)))
     rounding = np.sqrt(eps) * _largest(z)
     if again.shape != z.shape or not np.allclose(again, z, rtol=0.0, atol=rounding):
         raise ValueError(
-            "forward gives another result for the same arguments: let what it draws at random "
-            "be the same each time"
+            "forward gives another result for the same arguments: let what it draws at random, "
+            "or remembers, be the same each time"
         )
     if cotangent is None:
         cotangent = rng.standard_normal(z.shape)
@@ -307,7 +307,10 @@ def check_gradient(
 
     gradients = _gradients(backward, dz, points, names)
 
-    magnitude = float(np.abs(dz * z).sum())
+    with np.errstate(over="ignore"):
+        magnitude = float(np.abs(dz * z).sum())
+    if not np.isfinite(magnitude):
+        raise ValueError("forward must give smaller numbers: the sum of all of them overflows")
     reports = []
     for position, (name, x) in enumerate(zip(names, points, strict=True)):
         analytic = gradients[position]
@@ -385,7 +388,8 @@ def check_layer(
     GradientError
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
-        If a gradient has the wrong shape or is missing from ``grads``.
+        If a gradient has the wrong shape, is missing from ``grads``, or is added to what was there
+        before; or if ``layer.forward`` gives what :func:`check_gradient` refuses.
 
     Notes
     -----
@@ -410,21 +414,28 @@ def check_layer(
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
-        def once() -> list[Any]:
+        grads: list[dict[str, FloatArray]] = []
+        for _ in range(2):
             forward(x.copy(), *values)
             dx = layer.backward(dz.copy())
             if missing := sorted(start.keys() - layer.grads.keys()):
                 raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
-            return copy.deepcopy([dx, *(layer.grads[name] for name in start)])
-
-        first, second = once(), once()
-        for name, one, two in zip(start, first[1:], second[1:], strict=True):
-            if np.any(one) and np.allclose(two, 2 * np.asarray(one)):
+            grads.append(
+                {
+                    name: as_gradient(
+                        f"the gradient of {name}", layer.grads[name], p.shape, name
+                    ).astype(np.float64)
+                    for name, p in start.items()
+                }
+            )
+        for name, once, again in zip(start, *(each.values() for each in grads), strict=True):
+            most = _largest(once[np.isfinite(once)])
+            if not np.allclose(again, once, rtol=0.0, atol=1e-3 * most, equal_nan=True):
                 raise ValueError(
-                    f"layer.backward must set grads[{name!r}], not add to it: a second call gave "
-                    "twice the first, and a step of training wants its own batch's alone"
+                    f"layer.backward must set grads[{name!r}], not add to it: called again with "
+                    "the same arguments, it gave another gradient"
                 )
-        return first
+        return [dx, *grads[1].values()]
 
     try:
         return check_gradient(
@@ -478,7 +489,7 @@ def check_adjoint(
     GradientError
         If they do not; its ``report`` holds both.
     TypeError, ValueError
-        If ``backward`` does not return the shape of ``x``.
+        If ``backward`` does not return the shape of ``x``, or ``forward`` not one array of numbers.
 
     Notes
     -----

@@ -429,7 +429,7 @@ def most_likely(logits: FloatArray) -> NDArray[np.intp]:
     if (lost := np.isnan(logits).any(axis=1)).any():
         raise FloatingPointError(
             f"example {int(lost.argmax())} has a logit that is NaN, and so no most likely "
-            "class: check the examples and the network's parameters for NaN"
+            "class: check the examples and the parameters for NaN, and for numbers too large"
         )
     return classes
 

@@ -500,7 +500,10 @@ def as_classes(name: str, value: ArrayLike, length: int | None = None) -> NDArra
     classes = as_array(name, value)
     if classes.ndim != 1 or length not in (None, len(classes)):
         expected = "(N,)" if length is None else f"({length},)"
-        hint = ": of one-hot rows take argmax(axis=1)" if classes.ndim == 2 else ""
+        hint = ""
+        if classes.ndim == 2:
+            one_hot = classes.shape[1] > 1
+            hint = ": of one-hot rows take argmax(axis=1)" if one_hot else ": take [:, 0]"
         raise ValueError(
             f"{name} must have shape {expected}, one class for each example, "
             f"got shape {classes.shape}{hint}"

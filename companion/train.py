@@ -134,9 +134,10 @@ def fit(
         Written after each epoch, whole or not at all: all that is needed to go on.
     resume : bool
         Go on from the checkpoint, or start anew if there is none. The result is bit for bit that of
-        a run that was never interrupted; so the examples and what decides a step must be the same:
-        all of it is compared, but for ``augment``. Default False: an existing checkpoint is an
-        error, since a new run would overwrite it.
+        a run that was never interrupted, if all that decides a step is the same. Compared are the
+        examples, the validation set, the batch size, and of the optimiser its class, its numbers
+        and the package's schedule. Default False: an existing checkpoint is an error, since a new
+        run would overwrite it.
     rng : numpy.random.Generator, optional
         Shuffles the examples, sets some aside, and serves ``augment``. Default: a fresh generator.
     progress : bool
@@ -254,8 +255,12 @@ def _take_up(
 def _called_with(optimizer: Any) -> str:
     """The optimiser's class, and those of its settings that are numbers."""
     kind = type(optimizer)
-    values = {name: getattr(optimizer, name, None) for name in inspect.signature(kind).parameters}
-    numbers = [f"{n}={v}" for n, v in values.items() if isinstance(v, int | float | np.number)]
+    try:
+        names = list(inspect.signature(kind).parameters)
+    except ValueError:  # some built-in classes have none to inspect
+        names = []
+    values = {name: np.asarray(getattr(optimizer, name, None)) for name in names}
+    numbers = [f"{n}={v}" for n, v in values.items() if v.ndim == 0 and v.dtype.kind in "biuf"]
     return f"{kind.__name__}({', '.join(numbers)})"
 
 
@@ -364,7 +369,7 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
     fill_grads(network, dz)
     training.optimizer.step(network)
     training.step_loss.append(loss)
-    return Evaluation(loss, float(correct(logits, y).mean()))
+    return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

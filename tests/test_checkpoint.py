@@ -206,6 +206,36 @@ def test_another_learning_rate_is_another_training(tmp_path):
         train("a share for validation", checkpoint=path, resume=True, optimizer=SGD(0.5))
 
 
+class Steady(SGD):
+    """Settings of every kind, and a class's arguments of which one is kept elsewhere."""
+
+    def __init__(self, rate, *, rounds, nesterov, scale):
+        super().__init__(rate)
+        self.rounds, self.nesterov, self.scale = rounds, np.bool_(nesterov), np.array(scale)
+
+
+@pytest.mark.parametrize("other", [{"rounds": 3}, {"nesterov": True}, {"scale": 0.25}])
+def test_settings_of_an_optimizer_of_ones_own_are_compared(tmp_path, other):
+    path, settings = tmp_path / "run.npz", {"rounds": 2, "nesterov": False, "scale": 0.5}
+    train("SGD", epochs=1, checkpoint=path, optimizer=Steady(0.05, **settings))
+    train("SGD", checkpoint=path, resume=True, optimizer=Steady(0.05, **settings), epochs=2)
+    (name, value), *_ = other.items()
+    says = rf"its optimizer is 'Steady\(rounds=2, .*\)', and here it is '.*{name}={value}"
+    with pytest.raises(ValueError, match=says):
+        train("SGD", checkpoint=path, resume=True, optimizer=Steady(0.05, **{**settings, **other}))
+
+
+def test_an_optimizer_without_a_signature_has_a_checkpoint_too(tmp_path):
+    class Plain(dict):
+        state = property(lambda _: {}, lambda *_: None)
+
+        def step(self, network):
+            network.params = {n: p - 0.01 * network.grads[n] for n, p in network.params.items()}
+
+    for epochs in (1, 2):
+        train("SGD", epochs=epochs, checkpoint=tmp_path / "run.npz", resume=True, optimizer=Plain())
+
+
 def rewritten(path, **changed):
     """Write the checkpoint anew with other arrays; None leaves one out."""
     with np.load(path) as saved:
@@ -228,12 +258,12 @@ DAMAGES = {
     "no losses": (lambda path: rewritten(path, step_loss=None), "is not a checkpoint: .*step_loss"),
     "no JSON": (lambda path: rewritten(path, about=np.array("{")), "is not a checkpoint"),
     "a later format": (
-        lambda path: rewritten(path, about=about(path, format=2)),
-        "must be a checkpoint of format 1, got 2",
+        lambda path: rewritten(path, about=about(path, format=3)),
+        "must be a checkpoint of format 2, got 3",
     ),
     "a later format without our arrays": (
-        lambda path: rewritten(path, about=about(path, format=2), held_out=None, train=None),
-        "must be a checkpoint of format 1, got 2",
+        lambda path: rewritten(path, about=about(path, format=3), held_out=None, train=None),
+        "must be a checkpoint of format 2, got 3",
     ),
     "a parameter of another shape": (
         lambda path: rewritten(path, **{"params/0.b": np.zeros(3)}),

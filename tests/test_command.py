@@ -421,10 +421,22 @@ def test_predict_reads_the_pictures_beside_one_that_is_none(trained, here, tmp_p
     assert "nowhere.png" in err
 
 
+def test_a_network_whose_logits_overflow_is_told(here, capsys):
+    network = digits_network(np.random.default_rng(0))
+    network.params = {name: 1e30 * p for name, p in network.params.items()}
+    network.save("huge.npz")
+    line = failure(capsys, "evaluate", "--model", "huge.npz")
+    assert "has a logit that is NaN" in line
+    assert "numbers too large" in line
+
+
 def test_a_network_that_is_not_there_is_one_to_train(here, capsys):
     for command in (("evaluate",), ("predict", "x.png")):
         line = failure(capsys, *command, "--model", "none.npz")
-        assert "there is no file none.npz: `python -m companion train` writes one" in line
+        assert (
+            "there is no file none.npz: `python -m companion train --out none.npz` writes it"
+            in line
+        )
 
 
 def test_predict_without_pillow_says_how_to_get_it(trained, monkeypatch, capsys):

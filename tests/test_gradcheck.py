@@ -996,15 +996,99 @@ def test_a_forward_pass_that_draws_anew_is_told():
         check_gradient(lambda x: np.append(drop(x), 1e6), lambda dz, _: dz[:-1], np.ones(20))
 
 
-def test_a_layer_that_adds_to_its_gradients_is_told():
-    """It is right once, and trains on the sum of all batches."""
+class Adding(companion.Dense):
+    """Right once, and trains on the sum of all batches."""
 
-    class Adding(companion.Dense):
+    def backward(self, dz):
+        before = self.grads
+        dx = super().backward(dz)
+        self.grads = {name: g + before.get(name, 0) for name, g in self.grads.items()}
+        return dx
+
+
+class AddingInPlace(companion.Dense):
+    def backward(self, dz):
+        total = self.grads
+        dx = super().backward(dz)
+        if total:
+            for name, g in self.grads.items():
+                total[name] += g
+            self.grads = total
+        return dx
+
+
+@pytest.mark.parametrize("make", [Adding, AddingInPlace])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_layer_that_adds_to_its_gradients_is_told(make, used):
+    layer = make(3, 2, rng=np.random.default_rng(0))
+    if used:
+        layer.forward(Z[:, :3])
+        layer.backward(np.ones((len(Z), 2)))
+    with pytest.raises(ValueError, match=r"must set grads\['w'\], not add to it"):
+        companion.check_layer(layer, Z[:, :3])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-12, 1.0])
+def test_a_layer_that_sets_its_gradients_passes_however_small_they_are(scale):
+    layer = companion.Dense(3, 2, rng=np.random.default_rng(0))
+    report = companion.check_layer(layer, scale * Z[:, :3])
+    assert [argument.name for argument in report.arguments] == ["x", "w", "b"]
+
+
+def test_a_gradient_that_is_infinite_is_not_called_added():
+    class Infinite(companion.Dense):
         def backward(self, dz):
-            before = self.grads
             dx = super().backward(dz)
-            self.grads = {name: g + before.get(name, 0) for name, g in self.grads.items()}
+            self.grads["b"] = np.full(2, np.inf)
             return dx
 
-    with pytest.raises(ValueError, match=r"must set grads\['w'\], not add to it"):
-        companion.check_layer(Adding(3, 2), Z[:, :3])
+    with pytest.raises(GradientError, match="b: WRONG"):
+        companion.check_layer(Infinite(3, 2), Z[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error"),
+    [(None, TypeError), ("abc", TypeError), ([[1.0], [2.0, 3.0]], ValueError)],
+)
+def test_a_layers_gradient_must_be_an_array_of_numbers(gradient, error):
+    class Odd(companion.Dense):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.grads["w"] = gradient
+            return dx
+
+    with pytest.raises(error, match=r"the gradient of w must (be|hold)"):
+        companion.check_layer(Odd(3, 2), Z[:, :3])
+
+
+def test_a_layer_may_write_into_what_it_is_given():
+    class Overwriting(companion.ReLU):
+        def forward(self, x):
+            mask = x > 0
+            self._remember(mask)
+            x *= mask
+            return x
+
+        def backward(self, dz):
+            dz *= self._recall()
+            return dz
+
+    assert companion.check_layer(Overwriting(), Z).ok
+
+
+def test_results_too_large_for_a_sum_are_told():
+    with pytest.raises(ValueError, match="the sum of all of them overflows"):
+        check_gradient(
+            lambda x: x * 1e307, lambda dz, _: dz * 1e307, np.ones(30), cotangent=np.ones(30)
+        )
+
+
+def test_the_last_bits_of_a_forward_pass_may_differ():
+    """As those of a sum do that threads add up in another order."""
+    calls = []
+
+    def forward(x):
+        calls.append(x)
+        return x.sum(axis=1) * (1 + len(calls) % 2 * 1e-15)
+
+    assert check_gradient(forward, lambda dz, x: dz[:, None] + 0 * x, Z).ok

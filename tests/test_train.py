@@ -186,6 +186,19 @@ def test_a_fresh_generator_shuffles_anew():
     assert not np.array_equal(first.batches[0], second.batches[0])
 
 
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [
+        (np.eye(3)[[0, 1, 2, 0]], r"got shape \(4, 3\): of one-hot rows take argmax\(axis=1\)"),
+        ([[0], [1], [2], [0]], r"got shape \(4, 1\): take \[:, 0\]"),
+        ([0, 1, 2], r"got shape \(3,\)$"),
+    ],
+)
+def test_classes_of_another_shape_say_what_to_take(y, says):
+    with pytest.raises(ValueError, match=says):
+        evaluate(network(), np.ones((4, 3)), y)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_no_number_stops_the_training(value):
     x, y = problem()

@@ -192,7 +192,7 @@ def test_page_is_accessible(visited: Visit) -> None:
         (
             "scrollable-region-focusable",
             {"runOnly": SCROLLING},
-            "p.innerHTML = `<pre style='height: 1em; overflow: auto'>${'line '.repeat(999)}`",
+            "p.innerHTML = `<div style='height: 1em; overflow: auto'>${'line '.repeat(999)}`",
         ),
     ],
 )
