@@ -723,7 +723,7 @@ def _relu_probes(*, backward: bool) -> Iterator[Probe]:
         np.array([-np.inf, -1.0, 1.0, 50.0]),
         rng.normal(size=5).astype(np.float32),
         np.array([1e-9, -1e-9, 2.0]),
-        rng.normal(size=(1, 3)),
+        np.array([[0.5, -0.25, 1.5]]),
     ):
         da = rng.normal(size=z.shape).astype(z.dtype)
         yield Probe({"da": da, "z": z} if backward else {"z": z})
