@@ -231,6 +231,9 @@ def diagnose(
     if finding := _first_difference(about, probes, expected, given):
         found = _explained(about, probes, expected, given)
         finding = _order_hint(function, probes[0]) + finding
+        changed = sorted({name for answer in given for name in answer.overwritten})
+        if changed and not found[0]:
+            finding += f"; it also writes into {', '.join(changed)}"
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
@@ -263,25 +266,29 @@ def _usable(
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     taken = _keywords(function, defaults)
-    required = [name for name in taken if _is_required(function, name)]
+    unlike = [name for name in taken if _default_is_another(function, name, defaults[name])]
     skipped = tuple(name for name in defaults if name not in taken)
-    b_by_position = "b" not in about.probes[0].arguments or _takes_a_third(function, defaults)
+    has_bias = "b" in about.probes[0].arguments
+    b_by_position = not has_bias or _takes_a_third(function, defaults)
     b_by_name = not b_by_position and _names_a_bias(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
             continue
+        if has_bias and "b" not in probe.arguments and _needs_a_bias(function):
+            continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
-            for name in required:  # a pool's stride, if none is given, is its window's size
+            for name in unlike:  # a pool's stride, if none is given, is its window's size
                 fallback = probe.arguments.get("kernel_size")
                 default = fallback if defaults[name] is None else defaults[name]
                 settings.setdefault(name, default)
             arguments = dict(probe.arguments)
-            if b_by_name:
-                settings["b"] = arguments["b"]
-            if not b_by_position:
-                del arguments["b"]
+            bias = arguments.pop("b", None)
+            if bias is not None and b_by_position:
+                arguments["b"] = bias
+            elif bias is not None and b_by_name:
+                settings["b"] = bias
             probes.append(Probe(arguments, settings))
     return probes, skipped if b_by_position or b_by_name else (*skipped, "b")
 
@@ -320,10 +327,20 @@ def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str
     }
 
 
-def _is_required(function: Callable[..., Any], name: str) -> bool:
-    """Whether a setting that the function names has no default there."""
+def _default_is_another(function: Callable[..., Any], name: str, default: Any) -> bool:
+    """Whether a setting that the function names has another default there, or none."""
     parameter = inspect.signature(function).parameters.get(name)
-    return parameter is not None and parameter.default is parameter.empty
+    return parameter is not None and parameter.default != default
+
+
+def _needs_a_bias(function: Callable[..., Any]) -> bool:
+    """Whether there is no default for the bias: what is called ``b``, or else comes third."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # some built-in functions have none to inspect
+        return True
+    bias = parameters.get("b") or next(iter([*parameters.values()][2:]), None)
+    return bias is not None and bias.default is bias.empty
 
 
 def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True) -> Answer:
@@ -471,7 +488,7 @@ def _explained(
 
     Where the function raised, it gave no numbers to compare: it may not take pairs, say.
     """
-    from .mistakes import Mistake, known_mistakes
+    from .mistakes import known_mistakes
 
     ran = [n for n, answer in enumerate(given) if answer.error is None]
     probes = [probes[n] for n in ran]
@@ -492,9 +509,7 @@ def _explained(
         return tuple(whole), (), ()
     right = _all_same(given, expected, probes)  # wherever it did not raise
     if not right and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
-        reason = "the numbers agree to about seven digits: somewhere float64 became float32."
-        single = Mistake(about.function.__name__, "computed in float32", reason, about.equation, ())
-        return (single,), (), ()
+        return (_slight(about, given),), (), ()
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
 
@@ -511,6 +526,23 @@ def _explained(
             mistakes[entry] = (*mistakes.get(entry, ()), name)
         unexplained += [] if found else [name]
     return tuple(mistakes), tuple(mistakes.values()), tuple(unexplained)
+
+
+def _slight(about: Target, given: list[Answer]) -> Mistake:
+    """What a difference too small for another mistake may come from."""
+    from .mistakes import Mistake
+
+    outputs = [output for answer in given for output in answer.outputs]
+    if all(np.array_equal(o, o.astype(np.float32), equal_nan=True) for o in outputs):
+        name = "computed in float32"
+        reason = "float32 holds all of the numbers without rounding: float64 was lost on the way."
+    else:
+        name = "a small difference"
+        reason = (
+            "four digits or more agree: something was rounded, clipped or computed in float32, or "
+            "a small constant added."
+        )
+    return Mistake(about.function.__name__, name, reason, about.equation, ())
 
 
 def _explained_result(
@@ -594,6 +626,8 @@ def _conv_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 5, 5, 3), "w": (3, 3, 3, 3)},
         {"x": (2, 5, 5, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
         {"x": (1, 5, 6, 2), "w": (2, 3, 2, 3)},
+        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "stride": (1, 2)},
+        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "dilation": (1, 2)},
     ]
     yield from _kernel_probes(conv2d, geometries, rng, bias_axis=3, backward=backward)
 
@@ -625,6 +659,9 @@ def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 3, 3, 2), "w": (3, 3, 2, 2), "stride": 2, "padding": 1},
         {"x": (2, 4, 3, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
         {"x": (1, 3, 4, 3), "w": (2, 3, 2, 3)},
+        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "stride": (1, 2)},
+        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "padding": (0, 1)},
+        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "dilation": (1, 2)},
     ]
     yield from _kernel_probes(conv_transpose2d, geometries, rng, bias_axis=2, backward=backward)
 
@@ -648,6 +685,8 @@ def _kernel_probes(
             yield Probe({"dz": dz, "x": x, "w": w}, geometry)
         else:
             yield Probe({"x": x, "w": w, "b": b}, geometry)
+    if not backward:
+        yield Probe({"x": x, "w": w})  # the bias may be left out
 
 
 def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
@@ -661,6 +700,9 @@ def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
         ((2, 5, 6, 3), 3, {"stride": 2, "padding": 1}),
         ((2, 6, 5, 2), 2, {"stride": 2, "dilation": 2}),
         ((1, 4, 5, 2), 2, {}),
+        ((2, 4, 5, 2), 2, {"stride": (1, 2)}),
+        ((2, 4, 5, 2), 2, {"padding": (0, 1)}),
+        ((2, 4, 5, 2), 2, {"dilation": (1, 2)}),
     ]
     for shape, kernel_size, settings in geometries:
         x = rng.normal(size=shape)
@@ -695,11 +737,14 @@ def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Pro
         (distinct[:, :5], (3, 2), {"stride": 2, "padding": "same"}),
         (distinct, 2, {"padding": "valid"}),
         (distinct[:1, :, :4], 2, {}),
+        (distinct, 2, {"stride": (1, 2)}),
+        (distinct, 2, {"padding": (0, 1)}),
     ]
     if forward is max_pool2d:
         geometries += [
             (np.stack([across] * 6, axis=-1).reshape(1, 6, 6, 6), 2, {}),
             (blank, 2, {"padding": 1}),
+            (distinct - 1e5, 2, {}),
         ]
     else:
         geometries += [
@@ -742,6 +787,8 @@ def _dense_probes(*, backward: bool) -> Iterator[Probe]:
     ):
         dz, x, w, b = (rng.normal(size=s).astype(dtype) for s in ((N, O), (N, I), (I, O), (O,)))
         yield Probe({"dz": dz, "x": x, "w": w} if backward else {"x": x, "w": w, "b": b})
+    if not backward:
+        yield Probe({"x": x, "w": w})  # the bias may be left out
 
 
 def _logits() -> Iterator[Array]:

@@ -388,8 +388,9 @@ def check_layer(
     GradientError
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
-        If a gradient has the wrong shape, is missing from ``grads``, or is added to what was there
-        before; or if ``layer.forward`` gives what :func:`check_gradient` refuses.
+        If a gradient has the wrong shape, is missing or None, or is added to what was there before;
+        if ``layer.backward`` changes ``params``; or if ``layer.forward`` gives what
+        :func:`check_gradient` refuses.
 
     Notes
     -----
@@ -409,7 +410,7 @@ def check_layer(
     start = dict(params)
 
     def forward(x: FloatArray, *values: FloatArray) -> ArrayLike:
-        layer.params = dict(zip(start, values, strict=True))
+        layer.params = dict(zip(start, _copies(values), strict=True))
         output: ArrayLike = layer.forward(x)
         return output
 
@@ -418,6 +419,17 @@ def check_layer(
         for _ in range(2):
             forward(x.copy(), *values)
             dx = layer.backward(dz.copy())
+            if dx is None:
+                raise ValueError(
+                    "layer.backward must return the gradient for the input, got None: "
+                    "is a return missing?"
+                )
+            for name, value in zip(start, values, strict=True):
+                if not np.array_equal(layer.params[name], value, equal_nan=True):
+                    raise ValueError(
+                        f"layer.backward must leave params[{name!r}] as it is, but changed it: "
+                        "a step is for the optimiser to take"
+                    )
             if missing := sorted(start.keys() - layer.grads.keys()):
                 raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
             grads.append(
@@ -432,8 +444,8 @@ def check_layer(
             most = _largest(once[np.isfinite(once)])
             if not np.allclose(again, once, rtol=0.0, atol=1e-3 * most, equal_nan=True):
                 raise ValueError(
-                    f"layer.backward must set grads[{name!r}], not add to it: called again with "
-                    "the same arguments, it gave another gradient"
+                    f"layer.backward gave another grads[{name!r}] when it was called again with "
+                    "the same arguments: set it, and do not add to it; draw nothing at random"
                 )
         return [dx, *grads[1].values()]
 

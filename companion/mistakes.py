@@ -221,6 +221,54 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv2d(x, w, b, **{**settings, "stride": 1})
 
 
+@mistake("conv2d", "stride ignored", "conv-forward")
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    Ho, Wo = conv2d(x, w, b, **settings).shape[1:3]
+    return conv2d(x, w, b, **{**settings, "stride": 1})[:, :Ho, :Wo]
+
+
+@mistake(
+    "conv2d",
+    "stride in one direction only",
+    "conv-forward",
+    "the window moves by the stride from row to row, and from column to column.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    rows, _ = as_pair("stride", settings.get("stride", 1))
+    return conv2d(x, w, b, **{**settings, "stride": (rows, 1)})
+
+
+@mistake("conv2d", "stride in one direction only", "conv-forward")
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    _, columns = as_pair("stride", settings.get("stride", 1))
+    return conv2d(x, w, b, **{**settings, "stride": (1, columns)})
+
+
+for _mode in ("edge", "reflect", "wrap"):
+
+    @mistake(
+        "conv2d",
+        "padded with other numbers than zero",
+        "conv-forward",
+        "the padding holds zeros, not numbers of the image.",
+    )
+    def _(x: Any, w: Any, b: Any = None, _mode: Any = _mode, **settings: Any) -> Any:
+        around = [(0, 0), *_paddings(x, w, settings), (0, 0)]
+        return conv2d(np.pad(x, around, mode=_mode), w, b, **{**settings, "padding": 0})
+
+
+@mistake(
+    "conv2d",
+    "'same' as half the kernel",
+    "conv-size",
+    "k // 2 zeros on both sides are one too many for an even kernel, or with a stride.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    if settings.get("padding") == "same":
+        settings = {**settings, "padding": (w.shape[0] // 2, w.shape[1] // 2)}
+    return conv2d(x, w, b, **settings)
+
+
 @mistake(
     "conv2d",
     "padding ignored",
@@ -1141,7 +1189,7 @@ def _(cols: Any, input_shape: Any, kernel_size: Any, **settings: Any) -> Any:
     "relu",
     "product with the mask",
     "relu-forward",
-    "z * (z > 0) is NaN where z is minus infinity; take the maximum of z and 0.",
+    "z * (z > 0), as (z + |z|) / 2, is NaN where z is minus infinity; take the maximum of z and 0.",
 )
 def _(z: Any) -> Any:
     return z * (z > 0)
@@ -1289,6 +1337,11 @@ def _(da: Any, z: Any) -> Any:
     return np.where(da > 0, z, 0)
 
 
+@mistake("relu_backward", "arguments exchanged", "relu-backward")
+def _(da: Any, z: Any) -> Any:
+    return z * (da > 0)
+
+
 @mistake(
     "relu_backward",
     "slope of the sigmoid",
@@ -1377,6 +1430,50 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 )
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return max_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
+
+
+for _start in (0, -1, -999, -9999):
+
+    @mistake(
+        "max_pool2d",
+        "maximum begun with a number",
+        "pool-max",
+        "a maximum that begins with 0, or with -999, hides all that is below; begin with -inf.",
+    )
+    def _(x: Any, kernel_size: Any, _start: int = _start, **settings: Any) -> Any:
+        return np.maximum(max_pool2d(x, kernel_size, **settings), x.dtype.type(_start))
+
+
+@mistake(
+    "max_pool2d",
+    "minimum instead of maximum",
+    "pool-max",
+    "the output is the largest value of the window, not the smallest.",
+)
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return -max_pool2d(-x, kernel_size, **settings)
+
+
+def _register_ignored(
+    target: str, right: Wrong, equation: str, setting: str, instead: int | None, reason: str
+) -> None:
+    """Register a setting that has no effect: what it is instead, whatever was asked for."""
+
+    @mistake(target, f"{setting} ignored", equation, reason)
+    def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+        return right(x, kernel_size, **{**settings, setting: instead})
+
+
+_REASONS = {
+    "stride": "each window starts a stride after the one before, whatever its size.",
+    "padding": "the padding belongs around the image before the window slides over it.",
+}
+_register_ignored("max_pool2d", max_pool2d, "pool-max", "stride", None, _REASONS["stride"])
+_register_ignored("max_pool2d", max_pool2d, "pool-max", "padding", 0, _REASONS["padding"])
+_register_ignored("avg_pool2d", avg_pool2d, "pool-avg", "stride", None, _REASONS["stride"])
+_register_ignored("avg_pool2d", avg_pool2d, "pool-avg", "padding", 0, _REASONS["padding"])
+_register_ignored("im2col", im2col, "im2col-patches", "stride", 1, _REASONS["stride"])
+_register_ignored("im2col", im2col, "im2col-patches", "padding", 0, _REASONS["padding"])
 
 
 @mistake(
@@ -2147,6 +2244,18 @@ for _added in (1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7):
 )
 def _(z: Any, labels: Any) -> Any:
     return -_of_labels(log_softmax(z), labels)
+
+
+@mistake(
+    "cross_entropy",
+    "every class asked whether or not",
+    "softmax-loss",
+    "only the probability of the label counts, and not one minus those of the other classes.",
+)
+def _(z: Any, labels: Any) -> Any:
+    a, K = softmax(z), z.shape[1]
+    y = np.eye(K)[labels] if labels.ndim == 1 else labels
+    return -(y * np.log(a) + (1 - y) * np.log(1 - a)).sum(axis=1).mean()
 
 
 @mistake(

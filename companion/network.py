@@ -456,3 +456,7 @@ def check_protocol(name: str, layer: Any) -> None:
             elif isinstance(layer, Layer):
                 hint = ": does its __init__ call super().__init__()?"
             raise TypeError(f"{name} must be a layer, with {part}, got {layer!r}{hint}")
+    for part in ("params", "grads"):
+        if not isinstance(getattr(layer, part), Mapping):
+            kind = type(getattr(layer, part)).__name__
+            raise TypeError(f"{name}.{part} must be a dictionary of arrays by name, got a {kind}")

@@ -229,7 +229,7 @@ def test_an_overwritten_argument():
 
 
 def test_a_lost_dtype():
-    def mine(x, w, b=None):
+    def mine(x, w, b=0):
         return (x.astype(float) @ w.astype(float)) + b
 
     diagnosis = diagnose(mine, "dense")
@@ -517,6 +517,97 @@ def test_a_bias_after_the_settings_is_handed_over_by_name(factor, last):
     assert "b=float64 (" in diagnosis.finding or diagnosis.ok
 
 
+PAIRS = {
+    "conv2d": ("stride", "padding", "dilation"),
+    "conv2d_backward": ("stride", "padding", "dilation"),
+    "conv_transpose2d": ("stride", "padding", "dilation"),
+    "conv_transpose2d_backward": ("stride", "padding", "dilation"),
+    "im2col": ("stride", "padding", "dilation"),
+    "col2im": ("stride", "padding", "dilation"),
+    "max_pool2d": ("stride", "padding"),
+    "max_pool2d_backward": ("stride", "padding"),
+    "avg_pool2d": ("stride", "padding"),
+    "avg_pool2d_backward": ("stride", "padding"),
+}
+
+
+@pytest.mark.parametrize(("name", "setting"), [(n, s) for n, all_ in PAIRS.items() for s in all_])
+def test_a_pair_the_wrong_way_round_is_seen_where_no_other_setting_is_taken(name, setting):
+    right = targets()[name].function
+    default = inspect.signature(right).parameters[setting].default
+
+    def mine(*arguments, value=default):
+        return right(*arguments, **{setting: value[::-1] if isinstance(value, tuple) else value})
+
+    parameters = [*inspect.signature(right).parameters.values()]
+    mine.__signature__ = inspect.Signature(
+        [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.name == setting]
+    )
+
+    def called(*arguments, **settings):
+        return mine(*arguments, value=settings.get(setting, default))
+
+    called.__signature__ = mine.__signature__
+    diagnosis = diagnose(called, name)  # a gradient that no longer fits is an error
+    assert not diagnosis or f"{setting} as a pair (it raised ValueError)" in diagnosis.skipped
+    assert not diagnosis or not name.endswith("2d")
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        lambda z: np.clip(companion.softmax(z), 1e-7, 1),
+        lambda z: (
+            np.exp(z - z.max(1, keepdims=True))
+            / (np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True) + 1e-6)
+        ),
+    ],
+)
+def test_a_small_difference_is_not_called_single_precision(mine):
+    (entry,) = diagnose(mine, "softmax").mistakes
+    assert entry.name == "a small difference"
+
+
+@pytest.mark.parametrize(
+    ("name", "mine"),
+    [
+        (
+            "conv2d",
+            lambda x, w, b, stride=2, padding="same": companion.conv2d(
+                x, w, b, stride=stride, padding=padding
+            ),
+        ),
+        (
+            "max_pool2d",
+            lambda x, kernel_size, stride=2, padding=1: companion.max_pool2d(
+                x, kernel_size, stride=stride, padding=padding
+            ),
+        ),
+    ],
+)
+def test_other_defaults_are_no_mistake(name, mine):
+    assert diagnose(mine, name)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "dense"])
+def test_a_bias_that_may_be_left_out_is_left_out_once(name):
+    right = targets()[name].function
+    finding = diagnose(
+        lambda x, w, b=None, **settings: right(x, w, b + 0, **settings), name
+    ).finding
+    assert re.match(r"it raised TypeError: .*NoneType.* \(for x [^b]*, w [^b]*\)", finding)
+    assert diagnose(lambda x, w, b, **settings: right(x, w, b, **settings), name)
+
+
+def test_an_argument_that_is_written_into_is_told_beside_wrong_numbers():
+    def mine(dz, x, w):
+        dw = x.T @ dz
+        w -= 0.1 * dw
+        return dz @ w.T, dw, dz.sum(axis=0)
+
+    assert diagnose(mine, "dense_backward").finding.endswith("; it also writes into w")
+
+
 def test_simple_probes_have_no_pairs():
     def mine(x, kernel_size, stride=None, padding=0):
         assert isinstance(kernel_size, int)
@@ -533,6 +624,7 @@ def test_simple_probes_have_no_pairs():
         f"{form} (it raised AssertionError)"
         for form in (
             "kernel_size as a pair",
+            "padding as a pair",
             "padding by name",
             "padding of four sides",
             "stride as a pair",

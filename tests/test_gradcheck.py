@@ -1024,7 +1024,7 @@ def test_a_layer_that_adds_to_its_gradients_is_told(make, used):
     if used:
         layer.forward(Z[:, :3])
         layer.backward(np.ones((len(Z), 2)))
-    with pytest.raises(ValueError, match=r"must set grads\['w'\], not add to it"):
+    with pytest.raises(ValueError, match=r"another grads\['w'\] when .* do not add to it"):
         companion.check_layer(layer, Z[:, :3])
 
 
@@ -1059,6 +1059,36 @@ def test_a_layers_gradient_must_be_an_array_of_numbers(gradient, error):
 
     with pytest.raises(error, match=r"the gradient of w must (be|hold)"):
         companion.check_layer(Odd(3, 2), Z[:, :3])
+
+
+def test_a_layer_that_returns_no_gradient_is_told():
+    class Forgetful(companion.Dense):
+        def backward(self, dz):
+            super().backward(dz)
+
+    with pytest.raises(ValueError, match="got None: is a return missing"):
+        companion.check_layer(Forgetful(3, 2), Z[:, :3])
+
+
+def test_a_layer_that_takes_the_step_itself_is_told():
+    class Eager(companion.Dense):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.params["w"] -= 0.1 * self.grads["w"]
+            return dx
+
+    with pytest.raises(ValueError, match=r"must leave params\['w'\] as it is"):
+        companion.check_layer(Eager(3, 2), Z[:, :3])
+
+
+@pytest.mark.parametrize("part", ["params", "grads"])
+def test_a_layers_arrays_must_have_names(part):
+    layer = companion.Dense(3, 2)
+    setattr(layer, part, [np.ones((3, 2))])
+    with pytest.raises(
+        TypeError, match=rf"layer\.{part} must be a dictionary of arrays by name, got"
+    ):
+        companion.check_layer(layer, Z[:, :3])
 
 
 def test_a_layer_may_write_into_what_it_is_given():
