@@ -1070,15 +1070,20 @@ def test_a_layer_that_returns_no_gradient_is_told():
         companion.check_layer(Forgetful(3, 2), Z[:, :3])
 
 
-def test_a_layer_that_takes_the_step_itself_is_told():
+@pytest.mark.parametrize("too_early", [False, True])
+def test_a_layer_may_take_the_step_itself_once_it_has_its_gradients(too_early):
     class Eager(companion.Dense):
         def backward(self, dz):
             dx = super().backward(dz)
             self.params["w"] -= 0.1 * self.grads["w"]
-            return dx
+            return dz @ self.params["w"].T if too_early else dx
 
-    with pytest.raises(ValueError, match=r"must leave params\['w'\] as it is"):
-        companion.check_layer(Eager(3, 2), Z[:, :3])
+    layer = Eager(3, 2, rng=np.random.default_rng(0))
+    if too_early:
+        with pytest.raises(GradientError, match=r"x: WRONG[^\n]*\nw: agrees"):
+            companion.check_layer(layer, Z[:, :3])
+    else:
+        assert companion.check_layer(layer, Z[:, :3]).ok
 
 
 @pytest.mark.parametrize("part", ["params", "grads"])
