@@ -8,6 +8,7 @@ numbers: in all results, or else in each by itself.
 from __future__ import annotations
 
 import inspect
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -229,8 +230,10 @@ def diagnose(
 
     skipped = (*skipped, *refused.values())
     if finding := _first_difference(about, probes, expected, given):
-        found = _explained(about, probes, expected, given)
-        finding = _order_hint(function, probes[0]) + finding
+        found = _explained(about, probes, expected, given, skipped)
+        of_all_results = found[0] and not found[1]
+        if not of_all_results and (hint := _order_hint(function, probes[0], expected[0])):
+            found, finding = ((), (), about.outputs), hint + finding
         changed = sorted({name for answer in given for name in answer.overwritten})
         if changed and not found[0]:
             finding += f"; it also writes into {', '.join(changed)}"
@@ -411,7 +414,8 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
             place = f"{name}{list(index)}" if index else name
             numbers = _told_apart(float(given[index]), float(expected[index]))
-            return f"{place} is {numbers[0]}, expected {numbers[1]}"
+            hint = _value_hint(given, expected, probe.rtol)
+            return f"{place} is {numbers[0]}, expected {numbers[1]}{hint}"
     return ""
 
 
@@ -427,16 +431,32 @@ def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...], *, of_images:
     return ""
 
 
-def _order_hint(function: Callable[..., Any], probe: Probe) -> str:
-    """Whether the function names its first arguments as the target does, in another order."""
-    try:
-        names = tuple(inspect.signature(function).parameters)[: len(probe.arguments)]
-    except ValueError:  # some built-in functions have none to inspect
-        return ""
-    expected = tuple(probe.arguments)
-    if names == expected or sorted(names) != sorted(expected):
-        return ""
-    return f"it takes {', '.join(names)}, and is given {', '.join(expected)}, in this order; "
+def _value_hint(given: Array, expected: Array, rtol: float) -> str:
+    """What may have made these numbers of the others, if it is plain to see."""
+    if not given.any():
+        return "; all of it is zero"
+    if np.array_equal(given, np.trunc(expected)):
+        return "; it holds whole numbers only, as an array of integers does"
+    if (
+        given.size > 1
+        and _close(np.sort(given, axis=None), np.sort(expected, axis=None), rtol).all()
+    ):
+        return "; the same numbers are there, in other places"
+    return ""
+
+
+def _order_hint(function: Callable[..., Any], probe: Probe, right: Answer) -> str:
+    """The order of arguments in which the function is right, if it is another."""
+    several = len(right.outputs) > 1
+    for order in itertools.permutations(probe.arguments):
+        exchanged = Probe({name: probe.arguments[name] for name in order}, probe.settings)
+        if order != tuple(probe.arguments) and _same(
+            _answer(function, exchanged, several=several), right, probe.rtol
+        ):
+            return (
+                f"it is right for {', '.join(order)}, and is given {', '.join(probe.arguments)}; "
+            )
+    return ""
 
 
 def _told_apart(given: float, expected: float) -> tuple[str, str]:
@@ -482,7 +502,11 @@ def _close(given: Array, expected: Array, rtol: float) -> NDArray[np.bool_]:
 
 
 def _explained(
-    about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+    about: Target,
+    probes: list[Probe],
+    expected: list[Answer],
+    given: list[Answer],
+    skipped: tuple[str, ...],
 ) -> tuple[tuple[Mistake, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """The known mistakes, the results that have each, and the results without a known one.
 
@@ -505,6 +529,9 @@ def _explained(
         for entry, way in known
         if _all_same(given, answers(way), probes) and not _all_same(answers(way), expected, probes)
     )
+    # A mistake in a setting that the function does not take may look like another.
+    if of_what_it_takes := [e for e in whole if not any(name in e.name for name in skipped)]:
+        return tuple(of_what_it_takes), (), ()
     if whole:
         return tuple(whole), (), ()
     right = _all_same(given, expected, probes)  # wherever it did not raise

@@ -2161,6 +2161,37 @@ def _(z: Any) -> Any:
     return np.log(softmax(z))
 
 
+@mistake(
+    "log_softmax",
+    "normalised over the batch",
+    "softmax-log",
+    "the classes are the last axis; the sum ran over the examples.",
+)
+def _(z: Any) -> Any:
+    return log_softmax(z.T).T
+
+
+@mistake(
+    "log_softmax",
+    "normalised over the whole array",
+    "softmax-log",
+    "each row has a sum of its own: sum with axis=-1, keepdims=True.",
+)
+def _(z: Any) -> Any:
+    return log_softmax(z.reshape(-1)).reshape(z.shape)
+
+
+@mistake(
+    "log_softmax",
+    "largest logit not given back",
+    "softmax-log",
+    "what was subtracted before the exponential is subtracted from z in the result, too.",
+)
+def _(z: Any) -> Any:
+    shifted = z - z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 @mistake("cross_entropy", "sign lost", "softmax-loss", "the loss is minus the mean logarithm.")
 def _(z: Any, labels: Any) -> Any:
     return -cross_entropy(z, labels)
@@ -2203,6 +2234,16 @@ def _(z: Any, labels: Any) -> Any:
 )
 def _(z: Any, labels: Any) -> Any:
     return cross_entropy(z, labels) / z.shape[1]
+
+
+@mistake(
+    "cross_entropy",
+    "divided by the classes",
+    "softmax-loss",
+    "the loss is divided by the number of examples N, not by that of the classes.",
+)
+def _(z: Any, labels: Any) -> Any:
+    return cross_entropy(z, labels) * len(z) / z.shape[1]
 
 
 @mistake(

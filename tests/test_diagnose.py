@@ -95,16 +95,45 @@ def test_a_shape_says_what_may_have_made_it(name, mine, says):
     assert diagnose(mine, name).finding.startswith(says)
 
 
-def test_arguments_in_another_order_are_told():
-    def backward(x, dz, w):
-        return companion.dense_backward(dz, x, w)
+@pytest.mark.parametrize(
+    ("name", "mine", "says"),
+    [
+        (
+            "dense_backward",
+            lambda X, dZ, W: companion.dense_backward(dZ, X, W),
+            "it is right for x, dz, w, and is given dz, x, w; it raised",
+        ),
+        ("dense", lambda w, x: x @ w, "it is right for w, x, and is given x, w; it raised"),
+        ("dense", lambda b, x, y: x @ y @ b, "it raised"),
+        (
+            "relu",
+            lambda z: np.zeros_like(z),
+            "a[0, 0, 0] is 0, expected 2.04092; all of it is zero",
+        ),
+        (
+            "relu",
+            lambda z: np.trunc(np.maximum(z, 0)),
+            "a[0, 0, 0] is 2, expected 2.04092; it holds whole numbers only, as an array of",
+        ),
+        (
+            "im2col",
+            lambda x, k: companion.im2col(x, k)[::-1],
+            "cols[0, 0] is 0.235506, expected 0.345584; the same numbers are there, in other",
+        ),
+    ],
+)
+def test_numbers_and_orders_say_what_may_have_made_them(name, mine, says):
+    assert diagnose(mine, name).finding.startswith(says)
 
-    finding = diagnose(backward, "dense_backward").finding
-    assert finding.startswith("it takes x, dz, w, and is given dz, x, w, in this order; it raised")
-    finding = diagnose(lambda w, x: x @ w, "dense").finding
-    assert finding.startswith("it takes w, x, and is given x, w, in this order; it raised")
-    finding = diagnose(lambda b, x, y: companion.dense_backward(y, x, b), "dense_backward").finding
-    assert finding.startswith("it raised")
+
+def test_a_setting_that_is_not_taken_is_not_named():
+    def counted(x, kernel_size, stride=None, padding=0):
+        return companion.avg_pool2d(
+            x, kernel_size, stride=stride, padding=padding, count_include_pad=True
+        )
+
+    (entry,) = diagnose(counted, "avg_pool2d").mistakes
+    assert entry.name == "divided by the wrong count"
 
 
 @pytest.mark.parametrize(("entry", "way"), WAYS)
