@@ -192,7 +192,8 @@ def diagnose(
     -------
     Diagnosis
         Its text is the answer: right; or known mistakes that reproduce the wrong numbers, with the
-        chapter and equation to compare; or the first wrong entry with what was expected there. Two
+        chapter and equation to compare; or the first wrong entry, what was expected there and what may
+        have made it. Two
         mistakes at once are named where they are in different results, or where one of them is a
         lost sign or a factor such as 1/N.
 
