@@ -192,8 +192,8 @@ def diagnose(
     -------
     Diagnosis
         Its text is the answer: right; or known mistakes that reproduce the wrong numbers, with the
-        chapter and equation to compare; or the first wrong entry, what was expected there and what may
-        have made it. Two
+        chapter and equation to compare; or the first wrong entry, what was expected there, and what
+        may have made it. Two
         mistakes at once are named where they are in different results, or where one of them is a
         lost sign or a factor such as 1/N.
 
@@ -255,7 +255,8 @@ def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
             [a.error for p, a in of_several if (form in p.forms) == there]
             for there in (True, False)
         )
-        if all(with_it) and not all(without):
+        bare = [a.error for p, a in of_several if not p.forms]
+        if all(with_it) and not all(without) and not any(bare):
             refused[form] = f"{form} (it raised {type(with_it[0]).__name__})"
     return refused
 
@@ -304,8 +305,11 @@ def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) ->
     except TypeError:  # one too many
         return False
     except ValueError:  # some built-in functions have none to inspect
-        return True
-    return not bound.arguments.keys() & settings.keys()
+        return not isinstance(function, np.ufunc)
+    third = [*bound.arguments][-1]
+    parameter = inspect.signature(function).parameters[third]
+    needed = parameter.default is parameter.empty
+    return third not in settings and (needed or third.lower().startswith("b"))
 
 
 def _names_a_bias(function: Callable[..., Any]) -> bool:
@@ -334,7 +338,10 @@ def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str
 def _default_is_another(function: Callable[..., Any], name: str, default: Any) -> bool:
     """Whether a setting that the function names has another default there, or none."""
     parameter = inspect.signature(function).parameters.get(name)
-    return parameter is not None and parameter.default != default
+    if parameter is None:
+        return False
+    sides = np.ravel(np.array(parameter.default, dtype=object))  # of a pair, for instance
+    return not all(side == default for side in sides)
 
 
 def _needs_a_bias(function: Callable[..., Any]) -> bool:
@@ -399,11 +406,14 @@ def _first_difference(
 def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> str:
     if len(answer.outputs) != len(right.outputs):
         names = ", ".join(about.outputs)
-        return f"it returned {len(answer.outputs)} results, expected {len(right.outputs)}: {names}"
+        hint = "; is a return missing?" if [a.dtype for a in answer.outputs] == [object] else ""
+        count = len(answer.outputs)
+        return f"it returned {count} results, expected {len(right.outputs)}: {names}{hint}"
     for name, expected, given in zip(about.outputs, right.outputs, answer.outputs, strict=True):
         if given.dtype == object and given.ndim == 0:
-            what = given[()]
-            kind = "None: is a return missing?" if what is None else f"a {type(what).__name__}"
+            what: Any = given[()]
+            alone = what is None and len(right.outputs) == 1
+            kind = "None: is a return missing?" if alone else f"a {type(what).__name__}"
             return f"{name} is {kind}, expected an array of shape {expected.shape}"
         if given.dtype.kind not in _NUMBERS:
             return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
@@ -422,10 +432,13 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
 
 def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...], *, of_images: bool) -> str:
     """What may have made this shape of the other, if it is plain to see."""
+    of_images = of_images and len(given) == len(expected) == 4
+    if of_images and given == tuple(expected[axis] for axis in (0, 2, 1, 3)):
+        return ": rows and columns exchanged"
     of_same_numbers = [n for n in given if n != 1] == [n for n in expected if n != 1]
     if of_same_numbers and abs(len(given) - len(expected)) == 1:
         return f": an axis of length 1 too {'many' if len(given) > len(expected) else 'few'}"
-    if of_images and len(expected) == 4 and given == (expected[0], expected[3], *expected[1:3]):
+    if of_images and given == tuple(expected[axis] for axis in (0, 3, 1, 2)):
         return ": channels come last here"
     if sorted(given) == sorted(expected):
         return ": the same axes in another order"
@@ -537,7 +550,7 @@ def _explained(
         return tuple(whole), (), ()
     right = _all_same(given, expected, probes)  # wherever it did not raise
     if not right and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
-        return (_slight(about, given),), (), ()
+        return (_slight(about, given, expected),), (), ()
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
 
@@ -556,12 +569,16 @@ def _explained(
     return tuple(mistakes), tuple(mistakes.values()), tuple(unexplained)
 
 
-def _slight(about: Target, given: list[Answer]) -> Mistake:
+def _slight(about: Target, given: list[Answer], expected: list[Answer]) -> Mistake:
     """What a difference too small for another mistake may come from."""
     from .mistakes import Mistake
 
     outputs = [output for answer in given for output in answer.outputs]
-    if all(np.array_equal(o, o.astype(np.float32), equal_nan=True) for o in outputs):
+    singles = [output.astype(np.float32) for answer in expected for output in answer.outputs]
+    if all(
+        np.array_equal(o, o.astype(np.float32), equal_nan=True) and _close(o, single, 1e-6).all()
+        for o, single in zip(outputs, singles, strict=True)
+    ):
         name = "computed in float32"
         reason = "float32 holds all of the numbers without rounding: float64 was lost on the way."
     else:

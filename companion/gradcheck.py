@@ -370,10 +370,11 @@ def check_layer(
     ----------
     layer : object
         Any with ``forward(x)``, ``backward(dz)``, and the dictionaries ``params`` and ``grads``.
-        Its parameters are nudged, and restored at the end; its ``grads`` are left as the check
-        filled them.
+        Its parameters are nudged, and restored at the end, whole numbers as floats; its ``grads``
+        are left as the check filled them.
     x : array_like
-        An input; used in float64.
+        An input; used in float64. For whole numbers, such as places to look up, ``backward`` may
+        return None.
     step, rtol, entries, rng
         As for :func:`check_gradient`. Every entry takes two forward passes or more: for a network
         of thousands of parameters give ``entries=20``.
@@ -402,14 +403,20 @@ def check_layer(
     True
     """
     check_protocol("layer", layer)
-    arrays = {name: np.asarray(value) for name, value in layer.params.items()}
-    if whole := {name: a.astype(np.float64) for name, a in arrays.items() if a.dtype.kind in "iu"}:
-        layer.params = {**layer.params, **whole}  # what is nudged is no whole number any longer
-    params = layer.params
-    start = dict(params)
+    of_places = np.asarray(x).dtype.kind in "iu"  # such as words to look up: without a gradient
+    before = layer.params
+    start = {name: as_float(name, value) for name, value in before.items()}
+    whole = any(np.asarray(value).dtype.kind in "iu" for value in before.values())
+    kind = type(before) if type(before).__init__ is dict.__init__ else dict
+    try:
+        layer.params = kind(before | start)  # what is nudged is no whole number any longer
+    except AttributeError as error:
+        raise TypeError(
+            "layer.params must be an attribute that can be set: its arrays are nudged by it"
+        ) from error
 
     def forward(x: FloatArray, *values: FloatArray) -> ArrayLike:
-        layer.params = dict(zip(start, _copies(values), strict=True))
+        layer.params = kind(zip(start, _copies(values), strict=True))
         output: ArrayLike = layer.forward(x)
         return output
 
@@ -418,11 +425,12 @@ def check_layer(
         for _ in range(2):
             forward(x.copy(), *values)
             dx = layer.backward(dz.copy())
-            if dx is None:
+            if dx is None and not of_places:
                 raise ValueError(
                     "layer.backward must return the gradient for the input, got None: "
                     "is a return missing?"
                 )
+            check_protocol("layer", layer)
             if missing := sorted(start.keys() - layer.grads.keys()):
                 raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
             grads.append(
@@ -455,7 +463,7 @@ def check_layer(
             rng=rng,
         )
     finally:
-        layer.params = params
+        layer.params = kind(start) if whole else before
 
 
 def check_adjoint(

@@ -1432,6 +1432,11 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return max_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
 
 
+@mistake("max_pool2d", "rows and columns exchanged", "pool-max")
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return max_pool2d(x, kernel_size, **_exchanged(settings))
+
+
 for _start in (0, -1, -999, -9999):
 
     @mistake(
@@ -1784,6 +1789,11 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 )
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return avg_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
+
+
+@mistake("avg_pool2d", "rows and columns exchanged", "pool-avg")
+def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d(x, kernel_size, **_exchanged(settings))
 
 
 @mistake(

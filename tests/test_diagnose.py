@@ -126,6 +126,48 @@ def test_numbers_and_orders_say_what_may_have_made_them(name, mine, says):
     assert diagnose(mine, name).finding.startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("name", "mine"),
+    [
+        ("dense", lambda x, w, activation=None: x @ w if activation is None else activation(x @ w)),
+        ("dense", np.matmul),
+        ("conv2d", lambda x, w, pad=0: companion.conv2d(x, w, padding=pad)),
+        ("dense", lambda x, w, bias=0: x @ w + bias),
+        (
+            "conv2d",
+            lambda x, w, b=None, stride=np.array([1, 1]): companion.conv2d(  # noqa: B008
+                x, w, b, stride=stride.tolist() if isinstance(stride, np.ndarray) else stride
+            ),
+        ),
+    ],
+)
+def test_what_comes_third_is_a_bias_only_if_it_looks_like_one(name, mine):
+    assert diagnose(mine, name)
+
+
+def test_a_rounded_result_is_no_single_precision():
+    (entry,) = diagnose(lambda x, k: companion.max_pool2d(x.round(), k), "max_pool2d").mistakes
+    assert entry.name == "a small difference"
+
+
+def test_forms_are_not_refused_where_the_plainest_call_fails():
+    def mine(x, w, b=None, **settings):
+        return companion.conv2d(x, w.swapaxes(2, 3), b, **settings)
+
+    diagnosis = diagnose(mine, "conv2d")
+    assert [entry.name for entry in diagnosis.mistakes] == ["input and output channels exchanged"]
+    assert diagnosis.skipped == ()
+
+
+def test_none_among_several_results_is_not_a_missing_return():
+    def mine(dz, x, w):
+        return None, x.T @ dz, dz.sum(axis=0)
+
+    assert diagnose(mine, "dense_backward").finding.startswith("dx is a NoneType, expected an")
+    finding = diagnose(lambda *_: None, "dense_backward").finding
+    assert finding.startswith("it returned 1 results, expected 3: dx, dw, db; is a return missing?")
+
+
 def test_a_setting_that_is_not_taken_is_not_named():
     def counted(x, kernel_size, stride=None, padding=0):
         return companion.avg_pool2d(

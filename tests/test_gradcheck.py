@@ -1086,6 +1086,88 @@ def test_a_layer_may_take_the_step_itself_once_it_has_its_gradients(too_early):
         assert companion.check_layer(layer, Z[:, :3]).ok
 
 
+class Scaled:
+    """A parameter that is a plain number."""
+
+    def __init__(self, scale, grads=None):
+        self.params, self.grads, self.given = {"s": scale}, {}, grads
+
+    def forward(self, x):
+        self.x = x
+        return self.params["s"] * x
+
+    def backward(self, dz):
+        self.grads = {"s": (dz * self.x).sum()} if self.given is None else self.given
+        return dz * self.params["s"]
+
+
+@pytest.mark.parametrize("scale", [2, np.float64(2.0), np.float32(2.0), np.array(2)])
+def test_a_parameter_may_be_a_number_and_comes_back_as_it_was(scale):
+    layer = Scaled(scale)
+    params = layer.params
+    assert companion.check_layer(layer, Z).ok
+    assert layer.params["s"] == 2
+    if not isinstance(scale, int) and scale.dtype.kind == "f":
+        assert layer.params is params
+        assert params["s"] is scale
+
+
+def test_grads_that_backward_made_a_list_are_told():
+    with pytest.raises(TypeError, match=r"layer\.grads must be a dictionary .* got a list"):
+        companion.check_layer(Scaled(2.0, [1.0]), Z)
+
+
+def test_params_that_cannot_be_set_are_told():
+    class Fixed(Scaled):
+        params = property(
+            lambda self: {"s": self.s}, lambda self, new: setattr(self, "s", new["s"])
+        )
+
+    class Closed(Fixed):
+        params = property(lambda _: {"s": 2.0})
+
+        def __init__(self):
+            self.grads, self.given = {}, None
+
+    assert companion.check_layer(Fixed(2.0), Z).ok
+    with pytest.raises(TypeError, match=r"layer\.params must be an attribute that can be set"):
+        companion.check_layer(Closed(), Z)
+
+
+def test_params_may_be_a_dictionary_of_ones_own():
+    class Named(dict):
+        __getattr__ = dict.__getitem__
+
+    class ByName(Scaled):
+        def forward(self, x):
+            self.x = x
+            return self.params.s * x
+
+    layer = ByName(2.0)
+    layer.params = Named(layer.params)
+    assert companion.check_layer(layer, Z).ok
+
+
+def test_a_layer_that_looks_up_whole_numbers_has_no_gradient_for_them():
+    class Embedding:
+        def __init__(self):
+            self.params, self.grads = {"e": np.arange(12.0).reshape(4, 3)}, {}
+
+        def forward(self, x):
+            self.at = x.astype(int)
+            return self.params["e"][self.at]
+
+        def backward(self, dz):
+            de = np.zeros((4, 3))
+            np.add.at(de, self.at, dz)
+            self.grads = {"e": de}
+
+    (argument,) = companion.check_layer(Embedding(), [0, 2, 2]).arguments
+    assert argument.name == "e"
+    with pytest.raises(ValueError, match="got None: is a return missing"):
+        companion.check_layer(Embedding(), [0.0, 2.0])
+
+
 @pytest.mark.parametrize("part", ["params", "grads"])
 def test_a_layers_arrays_must_have_names(part):
     layer = companion.Dense(3, 2)
