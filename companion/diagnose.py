@@ -193,9 +193,8 @@ def diagnose(
     Diagnosis
         Its text is the answer: right; or known mistakes that reproduce the wrong numbers, with the
         chapter and equation to compare; or the first wrong entry, what was expected there, and what
-        may have made it. Two
-        mistakes at once are named where they are in different results, or where one of them is a
-        lost sign or a factor such as 1/N.
+        may have made it. Two mistakes at once are named where they are in different results, or
+        where one of them is a lost sign or a factor such as 1/N.
 
     Raises
     ------
@@ -222,16 +221,16 @@ def diagnose(
     about, simple = targets()[name], as_bool("simple", simple)
     check_dtype = as_bool("check_dtype", check_dtype)
 
-    probes, skipped = _usable(function, about, simple=simple)
+    probes, not_taken = _usable(function, about, simple=simple)
     given = [_answer(function, probe, several=len(about.outputs) > 1) for probe in probes]
     refused = _refused_forms(probes, given)
     kept = [n for n, probe in enumerate(probes) if not probe.forms & refused.keys()]
     probes, given = [probes[n] for n in kept], [given[n] for n in kept]
     expected = [_answer(about.function, probe) for probe in probes]
 
-    skipped = (*skipped, *refused.values())
+    skipped = (*not_taken, *refused.values())
     if finding := _first_difference(about, probes, expected, given):
-        found = _explained(about, probes, expected, given, skipped)
+        found = _explained(about, probes, expected, given, not_taken)
         of_all_results = found[0] and not found[1]
         if not of_all_results and (hint := _order_hint(function, probes[0], expected[0])):
             found, finding = ((), (), about.outputs), hint + finding
@@ -520,7 +519,7 @@ def _explained(
     probes: list[Probe],
     expected: list[Answer],
     given: list[Answer],
-    skipped: tuple[str, ...],
+    not_taken: tuple[str, ...],
 ) -> tuple[tuple[Mistake, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """The known mistakes, the results that have each, and the results without a known one.
 
@@ -544,10 +543,9 @@ def _explained(
         if _all_same(given, answers(way), probes) and not _all_same(answers(way), expected, probes)
     )
     # A mistake in a setting that the function does not take may look like another.
-    if of_what_it_takes := [e for e in whole if not any(name in e.name for name in skipped)]:
-        return tuple(of_what_it_takes), (), ()
     if whole:
-        return tuple(whole), (), ()
+        of_what_it_takes = [e for e in whole if not set(e.name.split()) & set(not_taken)]
+        return tuple(of_what_it_takes or whole), (), ()
     right = _all_same(given, expected, probes)  # wherever it did not raise
     if not right and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
         return (_slight(about, given, expected),), (), ()
