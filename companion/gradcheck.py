@@ -409,7 +409,7 @@ def check_layer(
     whole = any(np.asarray(value).dtype.kind in "iu" for value in before.values())
     kind = type(before) if type(before).__init__ is dict.__init__ else dict
     try:
-        layer.params = kind(before | start)  # what is nudged is no whole number any longer
+        layer.params = kind(start)  # what is nudged is no whole number any longer
     except AttributeError as error:
         raise TypeError(
             "layer.params must be an attribute that can be set: its arrays are nudged by it"
@@ -421,34 +421,17 @@ def check_layer(
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
-        grads: list[dict[str, FloatArray]] = []
-        for _ in range(2):
-            forward(x.copy(), *values)
-            dx = layer.backward(dz.copy())
-            if dx is None and not of_places:
-                raise ValueError(
-                    "layer.backward must return the gradient for the input, got None: "
-                    "is a return missing?"
-                )
-            check_protocol("layer", layer)
-            if missing := sorted(start.keys() - layer.grads.keys()):
-                raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
-            grads.append(
-                {
-                    name: as_gradient(
-                        f"the gradient of {name}", layer.grads[name], p.shape, name
-                    ).astype(np.float64)
-                    for name, p in start.items()
-                }
+        forward(x.copy(), *values)
+        _, once = _gradients_of(layer, dz.copy(), start)
+        forward(x.copy(), *values)
+        dx, again = _gradients_of(layer, dz.copy(), start)
+        _refuse_other_gradients(once, again)
+        if dx is None and not of_places:
+            raise ValueError(
+                "layer.backward must return the gradient for the input, got None: "
+                "is a return missing?"
             )
-        for name, once, again in zip(start, *(each.values() for each in grads), strict=True):
-            most = _largest(once[np.isfinite(once)])
-            if not np.allclose(again, once, rtol=0.0, atol=1e-3 * most, equal_nan=True):
-                raise ValueError(
-                    f"layer.backward gave another grads[{name!r}] when it was called again with "
-                    "the same arguments: set it, and do not add to it; draw nothing at random"
-                )
-        return [dx, *grads[1].values()]
+        return [dx, *again.values()]
 
     try:
         return check_gradient(
@@ -464,6 +447,31 @@ def check_layer(
         )
     finally:
         layer.params = kind(start) if whole else before
+
+
+def _gradients_of(
+    layer: LayerLike, dz: FloatArray, params: dict[str, FloatArray]
+) -> tuple[Any, dict[str, FloatArray]]:
+    """What ``layer.backward`` returns, and copies of what it leaves in ``grads``."""
+    dx = layer.backward(dz)
+    check_protocol("layer", layer)
+    if missing := sorted(params.keys() - layer.grads.keys()):
+        raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
+    return dx, {
+        name: as_gradient(f"the gradient of {name}", layer.grads[name], p.shape, name).copy()
+        for name, p in params.items()
+    }
+
+
+def _refuse_other_gradients(once: dict[str, FloatArray], again: dict[str, FloatArray]) -> None:
+    """Two backward passes with the same arguments must leave the same gradients."""
+    for name, gradient in once.items():
+        most = _largest(gradient[np.isfinite(gradient)])
+        if not np.allclose(again[name], gradient, rtol=0.0, atol=1e-3 * most, equal_nan=True):
+            raise ValueError(
+                f"layer.backward gave another grads[{name!r}] when it was called again with the "
+                "same arguments: set it, and do not add to it; draw nothing at random"
+            )
 
 
 def check_adjoint(
