@@ -241,7 +241,7 @@ def diagnose(
             finding += f"; it also writes into {', '.join(changed)}"
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
-    if not finding and (finding := _memory_used_again(function, probes[0])):
+    if not finding and (finding := _memory_used_again(function, probes[:1])):
         reason = "the next call wrote over this one's result; make a new array for each."
         mistakes = (Mistake(name, "memory of a result used again", reason, about.equation, ()),)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
@@ -377,17 +377,18 @@ def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True)
     return Answer(outputs, None, overwritten)
 
 
-def _memory_used_again(function: Callable[..., Any], probe: Probe) -> str:
-    """Whether two calls return one piece of memory, in words."""
-    results = []
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        for _ in range(2):
-            returned = function(*map(_copy, probe.arguments.values()), **probe.settings)
-            several = returned if isinstance(returned, tuple | list) else (returned,)
-            results.append([each for each in several if isinstance(each, np.ndarray)])
-    if any(np.shares_memory(one, other) for one, other in itertools.product(*results)):
-        return f"two calls returned one piece of memory (for {probe})"
+def _memory_used_again(function: Callable[..., Any], probes: list[Probe]) -> str:
+    """Whether two calls for a probe return one piece of memory, in words."""
+    for probe in probes:
+        results = []
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            for _ in range(2):
+                returned = function(*map(_copy, probe.arguments.values()), **probe.settings)
+                several = returned if isinstance(returned, tuple | list) else (returned,)
+                results.append([each for each in several if isinstance(each, np.ndarray)])
+        if any(np.shares_memory(one, other) for one, other in itertools.product(*results)):
+            return f"two calls returned one piece of memory (for {probe})"
     return ""
 
 

@@ -622,21 +622,19 @@ PAIRS = {
 @pytest.mark.parametrize(("name", "setting"), [(n, s) for n, all_ in PAIRS.items() for s in all_])
 def test_a_pair_the_wrong_way_round_is_seen_where_no_other_setting_is_taken(name, setting):
     right = targets()[name].function
-    default = inspect.signature(right).parameters[setting].default
 
-    def mine(*arguments, value=default):
-        return right(*arguments, **{setting: value[::-1] if isinstance(value, tuple) else value})
+    def mine(*arguments, **settings):
+        exchanged = {k: v[::-1] if isinstance(v, tuple) else v for k, v in settings.items()}
+        return right(*arguments, **exchanged)
 
-    parameters = [*inspect.signature(right).parameters.values()]
     mine.__signature__ = inspect.Signature(
-        [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.name == setting]
+        [
+            parameter
+            for parameter in inspect.signature(right).parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD or parameter.name == setting
+        ]
     )
-
-    def called(*arguments, **settings):
-        return mine(*arguments, value=settings.get(setting, default))
-
-    called.__signature__ = mine.__signature__
-    diagnosis = diagnose(called, name)  # a gradient that no longer fits is an error
+    diagnosis = diagnose(mine, name)  # a gradient that no longer fits is an error
     assert not diagnosis or f"{setting} as a pair (it raised ValueError)" in diagnosis.skipped
     assert not diagnosis or not name.endswith("2d")
 
