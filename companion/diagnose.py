@@ -280,11 +280,12 @@ def _usable(
     has_bias = "b" in about.probes[0].arguments
     b_by_position = not has_bias or _takes_a_third(function, defaults)
     b_by_name = not b_by_position and _names_a_bias(function)
+    needs_b = has_bias and _needs_a_bias(function)
     probes = []
     for probe in about.probes:
         if simple and not probe.simple:
             continue
-        if has_bias and "b" not in probe.arguments and _needs_a_bias(function):
+        if needs_b and "b" not in probe.arguments:
             continue
         if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
             settings = {name: value for name, value in probe.settings.items() if name in taken}
@@ -302,34 +303,43 @@ def _usable(
     return probes, skipped if b_by_position or b_by_name else (*skipped, "b")
 
 
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Its parameters by name; none where there is nothing to inspect, as in some built-ins."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except ValueError:
+        return {}
+
+
 def _takes_a_third(function: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
     """Whether it takes a third array by position, such as a bias, in a place of no setting."""
+    parameters = _parameters(function)
+    if not parameters:
+        return not isinstance(function, np.ufunc)
     try:
         bound = inspect.signature(function).bind_partial(1, 2, 3)
     except TypeError:  # one too many
         return False
-    except ValueError:  # some built-in functions have none to inspect
-        return not isinstance(function, np.ufunc)
     third = [*bound.arguments][-1]
-    parameter = inspect.signature(function).parameters[third]
-    needed = parameter.default is parameter.empty
+    needed = parameters[third].default is inspect.Parameter.empty
     return third not in settings and (needed or third.lower().startswith("b"))
 
 
 def _names_a_bias(function: Callable[..., Any]) -> bool:
     """Whether a bias can be handed over as ``b=``."""
-    try:
-        parameter = inspect.signature(function).parameters.get("b")
-    except ValueError:  # some built-in functions have none to inspect
-        return False
+    parameter = _parameters(function).get("b")
     return parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
+def _needs_a_bias(function: Callable[..., Any]) -> bool:
+    """Whether there is no default for the bias: what is called ``b``, or else comes third."""
+    parameters = _parameters(function)
+    bias = parameters.get("b") or next(iter([*parameters.values()][2:]), None)
+    return not parameters or (bias is not None and bias.default is bias.empty)
+
+
 def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str]:
-    try:
-        parameters = inspect.signature(function).parameters
-    except ValueError:  # some built-in functions have none to inspect
-        return set()
+    parameters = _parameters(function)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return set(names)
     return {
@@ -341,21 +351,11 @@ def _keywords(function: Callable[..., Any], names: Mapping[str, Any]) -> set[str
 
 def _default_is_another(function: Callable[..., Any], name: str, default: Any) -> bool:
     """Whether a setting that the function names has another default there, or none."""
-    parameter = inspect.signature(function).parameters.get(name)
+    parameter = _parameters(function).get(name)
     if parameter is None:
         return False
     sides = np.ravel(np.array(parameter.default, dtype=object))  # of a pair, for instance
     return not all(side == default for side in sides)
-
-
-def _needs_a_bias(function: Callable[..., Any]) -> bool:
-    """Whether there is no default for the bias: what is called ``b``, or else comes third."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except ValueError:  # some built-in functions have none to inspect
-        return True
-    bias = parameters.get("b") or next(iter([*parameters.values()][2:]), None)
-    return bias is not None and bias.default is bias.empty
 
 
 def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True) -> Answer:

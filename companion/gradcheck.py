@@ -403,10 +403,10 @@ def check_layer(
     True
     """
     check_protocol("layer", layer)
-    of_places = np.asarray(x).dtype.kind in "iu"  # such as words to look up: without a gradient
+    x_is_whole = np.asarray(x).dtype.kind in "iu"  # such as words to look up: without a gradient
     before = layer.params
     start = {name: as_float(name, value) for name, value in before.items()}
-    whole = any(np.asarray(value).dtype.kind in "iu" for value in before.values())
+    params_are_whole = any(np.asarray(value).dtype.kind in "iu" for value in before.values())
     kind = type(before) if type(before).__init__ is dict.__init__ else dict
     try:
         layer.params = kind(start)  # what is nudged is no whole number any longer
@@ -426,7 +426,7 @@ def check_layer(
         forward(x.copy(), *values)
         dx, again = _gradients_of(layer, dz.copy(), start)
         _refuse_other_gradients(once, again)
-        if dx is None and not of_places:
+        if dx is None and not x_is_whole:
             raise ValueError(
                 "layer.backward must return the gradient for the input, got None: "
                 "is a return missing?"
@@ -446,7 +446,7 @@ def check_layer(
             rng=rng,
         )
     finally:
-        layer.params = kind(start) if whole else before
+        layer.params = kind(start) if params_are_whole else before
 
 
 def _gradients_of(

@@ -434,12 +434,6 @@ def most_likely(logits: FloatArray) -> NDArray[np.intp]:
     return classes
 
 
-def correct(logits: FloatArray, classes: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """Whether each row's largest logit is that of its class; with a NaN among them it is not."""
-    right: NDArray[np.bool_] = logits.argmax(axis=1) == classes
-    return right & ~np.isnan(logits).any(axis=1)
-
-
 def batches(n: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size``; for n = 0 one empty slice, so that results have their shapes."""
     for start in range(0, max(n, 1), size):
