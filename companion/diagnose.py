@@ -12,90 +12,20 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .conv import conv2d, conv2d_backward
-from .dense import dense, dense_backward
-from .im2col import col2im, im2col
-from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
-from .relu import relu, relu_backward
+from .probes import FIRST, LAST, SINGLE, Array, Probe, Target, targets
 from .shapes import as_bool
-from .softmax import (
-    cross_entropy,
-    cross_entropy_backward,
-    log_softmax,
-    softmax,
-    softmax_backward,
-)
-from .transposed import conv_transpose2d, conv_transpose2d_backward
 
 if TYPE_CHECKING:
     from .mistakes import Mistake
 
-Array = NDArray[Any]
+Shape = tuple[int, ...]
 
 _NUMBERS = "iufb"  # kinds of dtype that can be compared
-_SINGLE = 1e-4  # rounding to forgive numbers in float32
-
-
-class Probe(NamedTuple):
-    """Arguments to try a function on: arrays and other positional ones, then settings by name."""
-
-    arguments: Mapping[str, Any]
-    settings: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def forms(self) -> frozenset[str]:
-        """The forms of argument in it that a correct function may refuse to take."""
-        forms = set()
-        for name, value in (*self.arguments.items(), *self.settings.items()):
-            if name == "labels":
-                forms.add("labels (N,)" if value.ndim == 1 else "labels (N, K)")
-            elif isinstance(value, str):
-                forms.add(f"{name} by name")
-            elif isinstance(value, tuple) and name != "input_shape":
-                uneven = isinstance(value[0], tuple)
-                forms.add(f"{name} of four sides" if uneven else f"{name} as a pair")
-        return frozenset(forms)
-
-    @property
-    def rtol(self) -> float:
-        """Rounding to forgive, relative to the largest entry: more for float32 probes."""
-        single = any(getattr(v, "dtype", None) == np.float32 for v in self.arguments.values())
-        return _SINGLE if single else 1e-8
-
-    @property
-    def examples(self) -> int:
-        """How many examples there are in the batch."""
-        return len(next(iter(self.arguments.values())))
-
-    @property
-    def simple(self) -> bool:
-        """Whether every size is a single integer, the same for rows and columns."""
-        sizes = [*self.settings.values(), self.arguments.get("kernel_size", 1)]
-        return all(isinstance(size, int) for size in sizes)
-
-    def __str__(self) -> str:
-        arguments = [f"{name} {_summary(value)}" for name, value in self.arguments.items()]
-        settings = [
-            f"{name}={_summary(value) if isinstance(value, np.ndarray) else repr(value)}"
-            for name, value in self.settings.items()
-        ]
-        return ", ".join(arguments + settings)
-
-
-class Target(NamedTuple):
-    """One of the companion's functions: what it returns, its equation, and where to probe it."""
-
-    function: Callable[..., Any]
-    outputs: tuple[str, ...]
-    equation: str
-    probes: tuple[Probe, ...]
 
 
 class Answer(NamedTuple):
@@ -167,6 +97,7 @@ def diagnose(
     *,
     simple: bool = False,
     check_dtype: bool = True,
+    channels_first: bool = False,
 ) -> Diagnosis:
     """Compare a function of your own with one of the companion's, and name what is wrong with it.
 
@@ -187,6 +118,9 @@ def diagnose(
         pairs. Default False.
     check_dtype : bool
         Whether results for float32 must be float32, and those for float64 float64. Default True.
+    channels_first : bool
+        Whether ``function`` takes and returns images as (N, C, H, W) and kernels as
+        (K, C, kh, kw), as PyTorch does. Not for ``im2col`` and ``col2im``. Default False.
 
     Returns
     -------
@@ -199,7 +133,7 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        If ``function`` cannot be called, or there is no such target.
+        If ``function`` cannot be called, or there is no such target, or it has no such layout.
 
     Notes
     -----
@@ -222,6 +156,10 @@ def diagnose(
 
     about, simple = targets()[name], as_bool("simple", simple)
     check_dtype = as_bool("check_dtype", check_dtype)
+    if as_bool("channels_first", channels_first):
+        if name in ("im2col", "col2im"):
+            raise ValueError(f"channels_first says nothing of the columns of {name}: move the axes")
+        about = about.with_channels_first()
 
     probes, not_taken = _usable(function, about, simple=simple)
     given = [_answer(function, probe, several=len(about.outputs) > 1) for probe in probes]
@@ -231,10 +169,13 @@ def diagnose(
     expected = [_answer(about.function, probe) for probe in probes]
 
     skipped = (*not_taken, *refused.values())
-    if finding := _first_difference(about, probes, expected, given):
+    if finding := _first_difference(function, about, probes, expected, given):
         found = _explained(about, probes, expected, given, not_taken)
         of_all_results = found[0] and not found[1]
-        if not of_all_results and (hint := _order_hint(function, probes[0], expected[0])):
+        if not of_all_results and (
+            hint := _order_hint(function, probes[0], expected[0])
+            or _layout_hint(function, about, probes[0], given[0])
+        ):
             found, finding = ((), (), about.outputs), hint + finding
         changed = sorted({name for answer in given for name in answer.overwritten})
         if changed and not found[0]:
@@ -254,12 +195,12 @@ def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
     """
     refused = {}
     of_several = [(p, a) for p, a in zip(probes, given, strict=True) if p.examples > 1]
+    bare = [answer.error for probe, answer in of_several if not probe.forms]
     for form in sorted({form for probe in probes for form in probe.forms}):
         with_it, without = (
             [a.error for p, a in of_several if (form in p.forms) == there]
             for there in (True, False)
         )
-        bare = [a.error for p, a in of_several if not p.forms]
         if all(with_it) and not all(without) and not any(bare):
             refused[form] = f"{form} (it raised {type(with_it[0]).__name__})"
     return refused
@@ -406,19 +347,34 @@ def _copy(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _summary(value: Any) -> str:
-    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else str(value)
-
-
 def _first_difference(
-    about: Target, probes: list[Probe], expected: list[Answer], given: list[Answer]
+    function: Callable[..., Any],
+    about: Target,
+    probes: list[Probe],
+    expected: list[Answer],
+    given: list[Answer],
 ) -> str:
     """Where the first wrong number is, in words; nothing if there is none."""
     for probe, right, answer in zip(probes, expected, given, strict=True):
         if answer.error is not None:
-            return f"it raised {type(answer.error).__name__}: {answer.error} (for {probe})"
+            raised = f"it raised {type(answer.error).__name__}: {answer.error}"
+            return f"{raised}{_call_hint(function, about, probe)} (for {probe})"
         if difference := _difference(about, probe, right, answer):
             return f"{difference} (for {probe})"
+    return ""
+
+
+def _call_hint(function: Callable[..., Any], about: Target, probe: Probe) -> str:
+    """How to call the function's arguments, if it cannot be called with those of the target."""
+    try:
+        inspect.signature(function).bind(*probe.arguments.values(), **probe.settings)
+    except TypeError:
+        signature = inspect.signature(about.function)
+        names = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        signature = signature.replace(parameters=names, return_annotation=signature.empty)
+        return f"; it is called as {about.function.__name__}{signature}"
+    except ValueError:  # there is nothing to inspect
+        pass
     return ""
 
 
@@ -437,7 +393,7 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
         if given.dtype.kind not in _NUMBERS:
             return f"{name} has dtype {given.dtype}, expected {expected.dtype}"
         if given.shape != expected.shape:
-            hint = _shape_hint(given.shape, expected.shape, of_images=name != "dw")
+            hint = _shape_hint(about, name, given.shape, expected.shape)
             return f"{name} has shape {given.shape}, expected {expected.shape}{hint}"
         wrong = ~_close(given, expected, probe.rtol)
         if wrong.any():
@@ -449,19 +405,29 @@ def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> s
     return ""
 
 
-def _shape_hint(given: tuple[int, ...], expected: tuple[int, ...], *, of_images: bool) -> str:
+def _shape_hint(about: Target, output: str, given: Shape, expected: Shape) -> str:
     """What may have made this shape of the other, if it is plain to see."""
-    of_images = of_images and len(given) == len(expected) == 4
-    if of_images and given == tuple(expected[axis] for axis in (0, 2, 1, 3)):
-        return ": rows and columns exchanged"
+    if reordered := _reordered_images(about, output, given, expected):
+        return f": {' or '.join(reordered)}"
     of_same_numbers = [n for n in given if n != 1] == [n for n in expected if n != 1]
     if of_same_numbers and abs(len(given) - len(expected)) == 1:
         return f": an axis of length 1 too {'many' if len(given) > len(expected) else 'few'}"
-    if of_images and given == tuple(expected[axis] for axis in (0, 3, 1, 2)):
-        return ": channels come last here"
     if sorted(given) == sorted(expected):
         return ": the same axes in another order"
     return ""
+
+
+def _reordered_images(about: Target, output: str, given: Shape, expected: Shape) -> list[str]:
+    """Which axes of images may have been mistaken for each other."""
+    if len(given) != 4 or len(expected) != 4 or output == "dw":
+        return []
+    if about.channels_first:
+        orders = {"rows and columns exchanged": (0, 1, 3, 2), "channels come first here": LAST[0]}
+    else:
+        orders = {"rows and columns exchanged": (0, 2, 1, 3), "channels come last here": FIRST[0]}
+    return [
+        what for what, order in orders.items() if given == tuple(expected[axis] for axis in order)
+    ]
 
 
 def _value_hint(given: Array, expected: Array, rtol: float) -> str:
@@ -490,6 +456,21 @@ def _order_hint(function: Callable[..., Any], probe: Probe, right: Answer) -> st
                 f"it is right for {', '.join(order)}, and is given {', '.join(probe.arguments)}; "
             )
     return ""
+
+
+def _layout_hint(function: Callable[..., Any], about: Target, probe: Probe, answer: Answer) -> str:
+    """Whether the function fits the other layout, by the shapes that it returns, and not this."""
+    if about.channels_first or not about.has_images:
+        return ""
+    right = about.with_channels_first().function
+    there, expected = (_answer(each, probe.with_channels_first()) for each in (function, right))
+    if [o.shape for o in there.outputs] != [o.shape for o in expected.outputs]:
+        return ""
+    if [o.shape for o in answer.outputs] == [
+        o.shape for o in _answer(about.function, probe).outputs
+    ]:
+        return ""
+    return "it seems to take channels first: say channels_first=True; "
 
 
 def _told_apart(given: float, expected: float) -> tuple[str, str]:
@@ -529,7 +510,7 @@ def _side_effect(
 def _close(given: Array, expected: Array, rtol: float) -> NDArray[np.bool_]:
     """Where two arrays agree, up to rounding of numbers as large as these."""
     if given.dtype == np.float32:  # if it should be float64, that is another mistake
-        rtol = _SINGLE
+        rtol = SINGLE
     scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
     return np.isclose(given, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
 
@@ -551,7 +532,9 @@ def _explained(
     probes = [probes[n] for n in ran]
     expected, given = ([each[n] for n in ran] for each in (expected, given))
     known = [
-        (entry, way) for entry in known_mistakes(about.function.__name__) for way in entry.ways
+        (entry, about.in_layout(way))
+        for entry in known_mistakes(about.function.__name__)
+        for way in entry.ways
     ]
 
     def answers(way: Callable[..., Any]) -> Iterator[Answer]:
@@ -567,7 +550,7 @@ def _explained(
         of_what_it_takes = [e for e in whole if not set(e.name.split()) & set(not_taken)]
         return tuple(of_what_it_takes or whole), (), ()
     right = _all_same(given, expected, probes)  # wherever it did not raise
-    if not right and all(_same(*pair, _SINGLE) for pair in zip(given, expected, strict=True)):
+    if not right and all(_same(*pair, SINGLE) for pair in zip(given, expected, strict=True)):
         return (_slight(about, given, expected),), (), ()
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
@@ -664,268 +647,3 @@ def _same(given: Answer, expected: Answer, rtol: float) -> bool:
             for a, b in zip(given.outputs, expected.outputs, strict=True)
         )
     )
-
-
-# --- the probes -----------------------------------------------------------------------------------
-
-
-def _conv_probes(*, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(0)
-    geometries: list[dict[str, Any]] = [  # from simple to crooked; two have C == K
-        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3)},
-        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3)},
-        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": 1},
-        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3), "padding": (0, 1)},
-        {"x": (3, 5, 6, 2), "w": (2, 4, 2, 3), "padding": "same"},
-        {"x": (2, 6, 5, 2), "w": (3, 2, 2, 3), "stride": 2, "padding": "same"},
-        {"x": (2, 7, 6, 2), "w": (3, 2, 2, 3), "stride": 2},
-        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "padding": "same", "dilation": (2, 1)},
-        {"x": (2, 5, 6, 2), "w": (2, 3, 2, 3), "padding": "valid"},
-        {"x": (2, 6, 6, 2), "w": (3, 3, 2, 3), "stride": 2},
-        {"x": (2, 7, 8, 2), "w": (3, 2, 2, 3), "stride": (2, 3), "padding": ((1, 0), (0, 2))},
-        {"x": (2, 5, 6, 2), "w": (3, 3, 2, 3), "padding": ((2, 0), (1, 1))},
-        {"x": (2, 7, 7, 2), "w": (2, 3, 2, 3), "dilation": 2},
-        {"x": (2, 8, 7, 2), "w": (3, 2, 2, 3), "stride": 2, "padding": 1, "dilation": (1, 2)},
-        {"x": (2, 5, 5, 3), "w": (3, 3, 3, 3)},
-        {"x": (2, 5, 5, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
-        {"x": (1, 5, 6, 2), "w": (2, 3, 2, 3)},
-        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "stride": (1, 2)},
-        {"x": (2, 6, 7, 2), "w": (3, 2, 2, 3), "dilation": (1, 2)},
-    ]
-    yield from _kernel_probes(conv2d, geometries, rng, bias_axis=3, backward=backward)
-
-
-def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(8)
-    geometries: list[dict[str, Any]] = [  # from simple to crooked; three have C == K
-        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3)},
-        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3)},
-        {"x": (2, 3, 4, 3), "w": (2, 2, 2, 3), "stride": 2},
-        {"x": (3, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2},
-        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "padding": 1},
-        {"x": (2, 3, 4, 3), "w": (4, 4, 2, 3), "stride": 2, "padding": 1},
-        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2, "output_padding": 1},
-        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2, "padding": 1, "output_padding": 1},
-        {"x": (2, 3, 4, 3), "w": (4, 3, 2, 3), "stride": 2, "padding": "same"},
-        {"x": (2, 4, 3, 3), "w": (2, 3, 2, 3), "padding": ((1, 0), (0, 2))},
-        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "stride": (2, 3), "output_padding": (1, 2)},
-        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3), "dilation": 2},
-        {
-            "x": (2, 3, 4, 3),
-            "w": (3, 2, 2, 3),
-            "stride": (3, 2),
-            "padding": ((1, 2), (0, 1)),
-            "output_padding": (2, 1),
-            "dilation": (1, 2),
-        },
-        {"x": (2, 4, 4, 3), "w": (3, 3, 3, 3)},
-        {"x": (2, 3, 3, 2), "w": (3, 3, 2, 2), "stride": 2, "padding": 1},
-        {"x": (2, 4, 3, 1), "w": (2, 2, 1, 1), "dtype": np.float32},
-        {"x": (1, 3, 4, 3), "w": (2, 3, 2, 3)},
-        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "stride": (1, 2)},
-        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "padding": (0, 1)},
-        {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "dilation": (1, 2)},
-    ]
-    yield from _kernel_probes(conv_transpose2d, geometries, rng, bias_axis=2, backward=backward)
-
-
-def _kernel_probes(
-    forward: Callable[..., Any],
-    geometries: list[dict[str, Any]],
-    rng: np.random.Generator,
-    *,
-    bias_axis: int,
-    backward: bool,
-) -> Iterator[Probe]:
-    """Random arrays of these shapes; ``bias_axis`` of the kernel is that of the output channels."""
-    for geometry in geometries:
-        dtype = geometry.pop("dtype", np.float64)
-        x = rng.normal(size=geometry.pop("x")).astype(dtype)
-        w = rng.normal(size=geometry.pop("w")).astype(dtype)
-        b = rng.normal(size=w.shape[bias_axis]).astype(dtype)
-        if backward:
-            dz = rng.normal(size=forward(x, w, **geometry).shape).astype(dtype)
-            yield Probe({"dz": dz, "x": x, "w": w}, geometry)
-        else:
-            yield Probe({"x": x, "w": w, "b": b}, geometry)
-    if not backward:
-        yield Probe({"x": x, "w": w})  # the bias may be left out
-
-
-def _im2col_probes(*, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(1)
-    geometries: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
-        ((2, 4, 5, 2), 2, {}),
-        ((2, 4, 5, 3), (3, 2), {}),
-        ((2, 4, 5, 2), (3, 2), {"stride": 2}),
-        ((2, 4, 5, 2), (2, 3), {"padding": ((1, 0), (0, 1))}),
-        ((2, 6, 5, 2), (3, 2), {"stride": (1, 2), "dilation": 2}),
-        ((2, 5, 6, 3), 3, {"stride": 2, "padding": 1}),
-        ((2, 6, 5, 2), 2, {"stride": 2, "dilation": 2}),
-        ((1, 4, 5, 2), 2, {}),
-        ((2, 4, 5, 2), 2, {"stride": (1, 2)}),
-        ((2, 4, 5, 2), 2, {"padding": (0, 1)}),
-        ((2, 4, 5, 2), 2, {"dilation": (1, 2)}),
-    ]
-    for shape, kernel_size, settings in geometries:
-        x = rng.normal(size=shape)
-        cols = im2col(x, kernel_size, **settings)
-        if backward:
-            cols = rng.normal(size=cols.shape)
-            arguments = {"cols": cols, "input_shape": shape, "kernel_size": kernel_size}
-            yield Probe(arguments, settings)
-        else:
-            yield Probe({"x": x, "kernel_size": kernel_size}, settings)
-
-
-def _pool_probes(forward: Callable[..., Any], *, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(2)
-    distinct = rng.permutation(2 * 6 * 6 * 3).reshape(2, 6, 6, 3) - 150.0
-    tied = rng.integers(0, 3, (2, 6, 6, 3)).astype(float)
-    near = 1.0 + 1e-6 * distinct
-    blank = np.zeros((2, 6, 6, 3))
-    across = np.tile([[0.0, 1.0], [1.0, 0.0]], (3, 3))  # the ties are neither in a row nor a column
-    geometries: list[tuple[Array, Any, dict[str, Any]]] = [
-        (distinct, 2, {}),
-        (distinct, (2, 3), {}),
-        (distinct, 3, {"stride": 2}),
-        (distinct, (3, 2), {"stride": 1}),
-        (tied, 2, {}),
-        (near, 2, {}),
-        (distinct, 2, {"padding": 1}),
-        (distinct, (3, 4), {"stride": (2, 1), "padding": ((1, 0), (2, 1))}),
-        (distinct[:, :5], (2, 3), {"stride": 2}),
-        (distinct.astype(np.float32), 2, {}),
-        (distinct, 2, {"stride": 3}),
-        (distinct[:, :5], (3, 2), {"stride": 2, "padding": "same"}),
-        (distinct, 2, {"padding": "valid"}),
-        (distinct[:1, :, :4], 2, {}),
-        (distinct, 2, {"stride": (1, 2)}),
-        (distinct, 2, {"padding": (0, 1)}),
-    ]
-    if forward is max_pool2d:
-        geometries += [
-            (np.stack([across] * 6, axis=-1).reshape(1, 6, 6, 6), 2, {}),
-            (blank, 2, {"padding": 1}),
-            (distinct - 1e5, 2, {}),
-        ]
-    else:
-        geometries += [
-            (distinct, 2, {"padding": 1, "count_include_pad": True}),
-            (distinct, 3, {"stride": 2, "padding": (1, 0), "count_include_pad": True}),
-        ]
-    for x, kernel_size, settings in geometries:
-        if backward:
-            dy = rng.normal(size=forward(x, kernel_size, **settings).shape).astype(x.dtype)
-            yield Probe({"dy": dy, "x": x, "kernel_size": kernel_size}, settings)
-        else:
-            yield Probe({"x": x, "kernel_size": kernel_size}, settings)
-
-
-def _relu_probes(*, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(3)
-    at_the_kink = np.array([[-1.0, 0.0, 2.0], [0.0, 3.0, -2.0]])
-    for z in (
-        rng.normal(size=(2, 3, 4)),
-        at_the_kink,
-        np.array([-np.inf, -1.0, 1.0, 50.0]),
-        rng.normal(size=5).astype(np.float32),
-        np.array([1e-9, -1e-9, 2.0]),
-        np.array([[0.5, -0.25, 1.5]]),
-    ):
-        da = rng.normal(size=z.shape).astype(z.dtype)
-        yield Probe({"da": da, "z": z} if backward else {"z": z})
-    if backward:
-        yield Probe({"da": np.array([np.inf, 1.0, -2.0]), "z": np.array([-1.0, 1.0, -2.0])})
-
-
-def _dense_probes(*, backward: bool) -> Iterator[Probe]:
-    rng = np.random.default_rng(4)
-    for (N, I, O), dtype in (
-        ((2, 3, 4), "f8"),
-        ((5, 4, 2), "f8"),
-        ((3, 4, 4), "f8"),
-        ((3, 2, 4), "f4"),
-        ((1, 3, 2), "f8"),
-    ):
-        dz, x, w, b = (rng.normal(size=s).astype(dtype) for s in ((N, O), (N, I), (I, O), (O,)))
-        yield Probe({"dz": dz, "x": x, "w": w} if backward else {"x": x, "w": w, "b": b})
-    if not backward:
-        yield Probe({"x": x, "w": w})  # the bias may be left out
-
-
-def _logits() -> Iterator[Array]:
-    rng = np.random.default_rng(5)
-    yield rng.normal(size=(3, 4))
-    yield 3 * rng.normal(size=(2, 5))
-    yield rng.normal(size=(3, 5)) + 1000.0 * np.array([[1.0], [-1.0], [0.0]])
-    yield np.array([[1000.0, 0.0, -1000.0], [0.0, 1.0, 2.0]])
-    yield rng.normal(size=(4, 3)).astype(np.float32)
-    yield rng.normal(size=(1, 4))
-
-
-def _softmax_backward_probes() -> Iterator[Probe]:
-    rng = np.random.default_rng(6)
-    for z in _logits():
-        yield Probe({"da": rng.normal(size=z.shape).astype(z.dtype), "a": softmax(z)})
-
-
-def _loss_probes() -> Iterator[Probe]:
-    rng = np.random.default_rng(7)
-    for z in _logits():
-        labels = rng.integers(0, z.shape[1], len(z))
-        if z.min() == -1000:
-            labels[0] = 2  # whose probability underflows to zero
-        yield Probe({"z": z, "labels": labels})
-    for z in _logits():
-        shares = rng.dirichlet(np.ones(z.shape[1]), len(z))
-        yield Probe({"z": z, "labels": shares.astype(z.dtype)})
-
-
-@cache
-def targets() -> dict[str, Target]:
-    """Everything that can be diagnosed, by name."""
-    gradients = ("dx", "dw", "db")
-    logits = [Probe({"z": z}) for z in _logits()]
-    losses = list(_loss_probes())
-
-    everything: list[tuple[Callable[..., Any], tuple[str, ...], str, Iterable[Probe]]] = [
-        (conv2d, ("z",), "conv-forward", _conv_probes(backward=False)),
-        (conv2d_backward, gradients, "conv-dx", _conv_probes(backward=True)),
-        (conv_transpose2d, ("z",), "transposed-forward", _transposed_probes(backward=False)),
-        (
-            conv_transpose2d_backward,
-            gradients,
-            "transposed-dx",
-            _transposed_probes(backward=True),
-        ),
-        (im2col, ("cols",), "im2col-patches", _im2col_probes(backward=False)),
-        (col2im, ("x",), "im2col-back", _im2col_probes(backward=True)),
-        (relu, ("a",), "relu-forward", _relu_probes(backward=False)),
-        (relu_backward, ("dz",), "relu-backward", _relu_probes(backward=True)),
-        (max_pool2d, ("y",), "pool-max", _pool_probes(max_pool2d, backward=False)),
-        (
-            max_pool2d_backward,
-            ("dx",),
-            "pool-max-backward",
-            _pool_probes(max_pool2d, backward=True),
-        ),
-        (avg_pool2d, ("y",), "pool-avg", _pool_probes(avg_pool2d, backward=False)),
-        (
-            avg_pool2d_backward,
-            ("dx",),
-            "pool-avg-backward",
-            _pool_probes(avg_pool2d, backward=True),
-        ),
-        (dense, ("z",), "dense-forward", _dense_probes(backward=False)),
-        (dense_backward, gradients, "dense-dx", _dense_probes(backward=True)),
-        (softmax, ("a",), "softmax-forward", logits),
-        (softmax_backward, ("dz",), "softmax-backward", _softmax_backward_probes()),
-        (log_softmax, ("log_a",), "softmax-log", logits),
-        (cross_entropy, ("the loss",), "softmax-loss", losses),
-        (cross_entropy_backward, ("dz",), "softmax-fused", losses),
-    ]
-    return {
-        function.__name__: Target(function, outputs, equation, tuple(probes))
-        for function, outputs, equation, probes in everything
-    }

@@ -6,6 +6,7 @@ function that it gets wrong, registered under the same name. None of this is for
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -297,16 +298,6 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:  # noqa: ARG001
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     return conv2d(x, w.swapaxes(2, 3), b, **settings)
-
-
-@mistake(
-    "conv2d",
-    "rows and columns exchanged",
-    "conv-forward",
-    "a pair is (rows, columns): the first stride, padding or dilation belongs to the rows.",
-)
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
-    return conv2d(x, w, b, **_exchanged(settings))
 
 
 @mistake(
@@ -865,16 +856,6 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
 
 @mistake(
     "conv_transpose2d",
-    "rows and columns exchanged",
-    "transposed-forward",
-    "a pair is (rows, columns): the first stride, padding or dilation belongs to the rows.",
-)
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
-    return conv_transpose2d(x, w, b, **_exchanged(settings))
-
-
-@mistake(
-    "conv_transpose2d",
     "stride ignored",
     "transposed-forward",
     "the stamps of neighbouring inputs lie s places apart, not one.",
@@ -1422,21 +1403,6 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     return max_pool2d(x, kernel_size, **{**settings, "stride": settings.get("stride") or 1})
 
 
-@mistake(
-    "max_pool2d",
-    "rows and columns exchanged",
-    "pool-max",
-    "a pair is (rows, columns): the first number belongs to the rows.",
-)
-def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return max_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
-
-
-@mistake("max_pool2d", "rows and columns exchanged", "pool-max")
-def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return max_pool2d(x, kernel_size, **_exchanged(settings))
-
-
 for _start in (0, -1, -999, -9999):
 
     @mistake(
@@ -1779,21 +1745,6 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
     kh, kw = as_pair("kernel_size", kernel_size)
     return avg_pool2d(x, kernel_size, **{**settings, "count_include_pad": True}) * kh * kw
-
-
-@mistake(
-    "avg_pool2d",
-    "rows and columns exchanged",
-    "pool-avg",
-    "a pair is (rows, columns): the first number belongs to the rows.",
-)
-def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return avg_pool2d(x, as_pair("kernel_size", kernel_size)[::-1], **_exchanged(settings))
-
-
-@mistake("avg_pool2d", "rows and columns exchanged", "pool-avg")
-def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return avg_pool2d(x, kernel_size, **_exchanged(settings))
 
 
 @mistake(
@@ -2697,3 +2648,80 @@ def _tiles(x: Any, kernel_size: Any, settings: Any) -> Any:
         raise ValueError("this mistake is made with windows that tile the image")
     N, H, W, C = x.shape
     return x.reshape(N, H // kh, kh, W // kw, kw, C)
+
+
+# --- reshaped where a transpose was needed --------------------------------------------------------
+
+
+def _read_as(values: Any, axes: str, written: str, read: str) -> Any:
+    """An array of these axes, written to memory in one order of them and read in another."""
+    sizes = dict(zip(axes, values.shape, strict=True))
+    in_memory = np.einsum(f"{axes}->{written}", values)
+    return np.einsum(f"{read}->{axes}", in_memory.reshape([sizes[axis] for axis in read]))
+
+
+# A product with patches yields rows NijK, or columns KNij or KijN; images are NijK or NKij.
+for _orders in ("NijK NKij", "KNij NijK", "KNij NKij", "KNij KijN", "KijN NKij", "KijN KNij"):
+
+    @mistake(
+        "conv2d",
+        "reshaped where a transpose was needed",
+        "im2col-forward",
+        "reshape keeps the order of the numbers in memory; exchanging axes takes a transpose.",
+    )
+    def _(x: Any, w: Any, b: Any = None, *, _orders: str = _orders, **settings: Any) -> Any:
+        return _read_as(conv2d(x, w, b, **settings), "NijK", *_orders.split())
+
+
+for _orders in ("NijK KNij", "NKij KNij", "NKij KijN", "KNij KijN", "KijN KNij"):
+
+    @mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
+    def _(dz: Any, x: Any, w: Any, *, _orders: str = _orders, **settings: Any) -> Any:
+        return conv2d_backward(_read_as(dz, "NijK", *_orders.split()), x, w, **settings)
+
+
+# A patch holds its numbers as uvC or Cuv; kernels are uvCK or KCuv.
+for _orders in ("uvCK CuvK", "uvCK KuvC", "uvCK KCuv", "KCuv KuvC", "KCuv CuvK"):
+
+    @mistake("conv2d", "reshaped where a transpose was needed", "im2col-forward")
+    def _(x: Any, w: Any, b: Any = None, *, _orders: str = _orders, **settings: Any) -> Any:
+        return conv2d(x, _read_as(w, "uvCK", *_orders.split()), b, **settings)
+
+    @mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
+    def _(dz: Any, x: Any, w: Any, *, _orders: str = _orders, **settings: Any) -> Any:
+        kernels, patches = _orders.split()
+        dx, _, _ = conv2d_backward(dz, x, _read_as(w, "uvCK", kernels, patches), **settings)
+        _, dw, db = conv2d_backward(dz, x, w, **settings)
+        return dx, _read_as(dw, "uvCK", patches, kernels), db
+
+
+# --- rows and columns exchanged ------------------------------------------------------------------
+
+
+def _pairs_exchanged(target: str, equation: str, right: Wrong) -> None:
+    """Register the ways to read a pair as (columns, rows)."""
+    reason = "a pair is (rows, columns): the first number belongs to the rows."
+
+    @mistake(target, "rows and columns exchanged", equation, reason)
+    def _(*arguments: Any, **settings: Any) -> Any:
+        return right(*arguments, **_exchanged(settings))
+
+    if "kernel_size" in inspect.signature(right).parameters:  # the last by position
+
+        @mistake(target, "rows and columns exchanged", equation)
+        def _(*arguments: Any, **settings: Any) -> Any:
+            *arrays, kernel_size = arguments
+            kernel_size = as_pair("kernel_size", kernel_size)[::-1]
+            return right(*arrays, kernel_size, **_exchanged(settings))
+
+
+_pairs_exchanged("conv2d", "conv-forward", conv2d)
+_pairs_exchanged("conv2d_backward", "conv-dx", conv2d_backward)
+_pairs_exchanged("conv_transpose2d", "transposed-forward", conv_transpose2d)
+_pairs_exchanged("conv_transpose2d_backward", "transposed-dx", conv_transpose2d_backward)
+_pairs_exchanged("im2col", "im2col-patches", im2col)
+_pairs_exchanged("col2im", "im2col-back", col2im)
+_pairs_exchanged("max_pool2d", "pool-max", max_pool2d)
+_pairs_exchanged("max_pool2d_backward", "pool-max-backward", max_pool2d_backward)
+_pairs_exchanged("avg_pool2d", "pool-avg", avg_pool2d)
+_pairs_exchanged("avg_pool2d_backward", "pool-avg-backward", avg_pool2d_backward)

@@ -52,7 +52,8 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "progress": ["fetch", "train"],
     "inside": ["inside", "public_door"],
     "datasets": ["datasets", "fetch"],
-    "diagnose": ["diagnose"],
+    "diagnose": ["diagnose", "diagnose_channels_first"],
+    "probes": ["diagnose", "diagnose_channels_first"],
 }
 
 SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {

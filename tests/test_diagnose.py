@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import companion
-from companion.diagnose import FACTORS, diagnose, targets
+from companion.diagnose import FACTORS, diagnose
 from companion.mistakes import CATALOGUE
+from companion.probes import targets
 from companion.reference import EQUATIONS
 
 WAYS = [
@@ -200,7 +201,7 @@ def test_each_way_is_recognised_as_its_mistake_and_no_other(entry, way):
     diagnosis = diagnose(way, entry.target)
     assert not diagnosis.ok
     seen = [mistake.name for mistake in diagnosis.mistakes]
-    assert seen == [entry.name], f"seen as {seen}: a probe in companion/diagnose.py may tell apart"
+    assert seen == [entry.name], f"seen as {seen}: a probe in companion/probes.py may tell apart"
     assert diagnosis.finding
 
 
@@ -711,8 +712,9 @@ def test_simple_probes_have_no_pairs():
         for form in (
             "kernel_size as a pair",
             "padding as a pair",
-            "padding by name",
             "padding of four sides",
+            "padding='same' and a stride",
+            "padding='valid'",
             "stride as a pair",
         )
     )
