@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         principal_components,
         saliency,
     )
+    from .mistakes import Mistake, known_mistakes
     from .network import Layer, Sequential, he_normal
     from .optim import SGD, Adam, Optimizer, cosine_decay
     from .pool import (
@@ -81,6 +82,7 @@ _MODULES = {
         "Misclassified Projection activations confusion_matrix most_confident_mistakes "
         "occlusion principal_components saliency"
     ),
+    "mistakes": "Mistake known_mistakes",
     "network": "Layer Sequential he_normal",
     "optim": "SGD Adam Optimizer cosine_decay",
     "pool": "AvgPool2D MaxPool2D avg_pool2d avg_pool2d_backward max_pool2d max_pool2d_backward",
@@ -115,6 +117,7 @@ __all__ = [
     "Layer",
     "MaxPool2D",
     "Misclassified",
+    "Mistake",
     "Optimizer",
     "Projection",
     "ReLU",
@@ -143,6 +146,7 @@ __all__ = [
     "fit",
     "he_normal",
     "im2col",
+    "known_mistakes",
     "load_digits",
     "load_fashion_mnist",
     "load_mnist",

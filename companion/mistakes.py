@@ -100,9 +100,40 @@ def _entry(target: str, name: str) -> Mistake:
     return CATALOGUE[target, name]
 
 
-def known_mistakes(target: str) -> list[Mistake]:
-    """The catalogue's entries for one of the companion's functions."""
-    return [entry for entry in CATALOGUE.values() if entry.target == target]
+def known_mistakes(target: str | Callable[..., Any]) -> list[Mistake]:
+    """The catalogue's entries for one of the companion's functions.
+
+    Parameters
+    ----------
+    target : callable or str
+        The function, or its name: one of those that :func:`companion.diagnose` takes.
+
+    Returns
+    -------
+    list of Mistake
+
+    Raises
+    ------
+    ValueError
+        If no mistake of such a function is known.
+
+    Notes
+    -----
+    Chapter ``mistakes``.
+
+    Examples
+    --------
+    >>> mistake = known_mistakes(relu_backward)[0]
+    >>> mistake.name
+    'mask taken from the gradient'
+    >>> mistake.ways[0](np.array([2.0, -3.0]), np.array([1.0, 1.0]))
+    array([2., 0.])
+    """
+    name = getattr(target, "__name__", target)
+    if entries := [entry for entry in CATALOGUE.values() if entry.target == name]:
+        return entries
+    names = dict.fromkeys(entry.target for entry in CATALOGUE.values())
+    raise ValueError(f"target must be one of {', '.join(names)}, got {target!r}")
 
 
 def _reordered(target: str, equation: str, backward: Wrong) -> None:

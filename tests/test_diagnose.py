@@ -341,6 +341,16 @@ def test_single_precision_is_named_and_so_is_a_mistake_in_it():
 
 
 @pytest.mark.parametrize("wrong", [lambda z: abs(z), lambda z: z.clip(0, out=z)])
+def test_known_mistakes_are_those_of_a_function():
+    known = companion.known_mistakes(companion.relu_backward)
+    assert known == companion.known_mistakes("relu_backward")
+    assert {mistake.target for mistake in known} == {"relu_backward"}
+    assert sum(len(companion.known_mistakes(name)) for name in targets()) == len(CATALOGUE)
+    for nothing in ("relu_forward", companion.fit, 3):
+        with pytest.raises(ValueError, match=r"target must be one of conv2d_backward, .*, got "):
+            companion.known_mistakes(nothing)
+
+
 def test_a_diagnosis_can_be_sent_to_another_process(wrong):
     diagnosis = diagnose(wrong, "relu")
     assert diagnosis.mistakes

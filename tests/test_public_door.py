@@ -450,7 +450,7 @@ ELSEWHERE = {  # files and directories: test_datasets.py; the reports are result
     *("Optimizer", "cosine_decay"),  # test_optim.py
     "random_shift",  # test_augment.py
     *("digits_network", "train_digits", "read_picture"),  # test_command.py
-    *("diagnose", "Diagnosis"),  # test_diagnose.py
+    *("diagnose", "Diagnosis", "Mistake", "known_mistakes"),  # test_diagnose.py
     *("confusion_matrix", "most_confident_mistakes", "Misclassified"),  # test_inside.py
     *("principal_components", "Projection"),
 }
