@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .conv import Conv2D, conv2d, conv2d_backward
     from .datasets import Dataset, load_digits, load_fashion_mnist, load_mnist
     from .dense import Dense, Flatten, dense, dense_backward
-    from .diagnose import Diagnosis, diagnose
+    from .diagnose import Diagnosis, Mistake, diagnose, known_mistakes
     from .digits import digits_network, read_picture, train_digits
     from .fetch import DownloadError
     from .gradcheck import (
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         principal_components,
         saliency,
     )
-    from .mistakes import Mistake, known_mistakes
     from .network import Layer, Sequential, he_normal
     from .optim import SGD, Adam, Optimizer, cosine_decay
     from .pool import (
@@ -70,7 +69,7 @@ _MODULES = {
     "conv": "Conv2D conv2d conv2d_backward",
     "datasets": "Dataset load_digits load_fashion_mnist load_mnist",
     "dense": "Dense Flatten dense dense_backward",
-    "diagnose": "Diagnosis diagnose",
+    "diagnose": "Diagnosis Mistake diagnose known_mistakes",
     "digits": "digits_network read_picture train_digits",
     "fetch": "DownloadError",
     "gradcheck": (
@@ -82,7 +81,6 @@ _MODULES = {
         "Misclassified Projection activations confusion_matrix most_confident_mistakes "
         "occlusion principal_components saliency"
     ),
-    "mistakes": "Mistake known_mistakes",
     "network": "Layer Sequential he_normal",
     "optim": "SGD Adam Optimizer cosine_decay",
     "pool": "AvgPool2D MaxPool2D avg_pool2d avg_pool2d_backward max_pool2d max_pool2d_backward",

@@ -12,16 +12,13 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .probes import FIRST, LAST, SINGLE, Array, Probe, Target, targets
 from .shapes import as_bool
-
-if TYPE_CHECKING:
-    from .mistakes import Mistake
 
 Shape = tuple[int, ...]
 
@@ -34,6 +31,49 @@ class Answer(NamedTuple):
     outputs: tuple[Array, ...]
     error: Exception | None = None
     overwritten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known mistake.
+
+    Attributes
+    ----------
+    target : str
+        The companion's function that it gets wrong.
+    name : str
+        What it is called.
+    reason : str
+        One sentence: what was done, and what should be.
+    equation : str
+        Label of the equation to compare with; it begins with the chapter's name.
+    ways : tuple of callable
+        Code that makes the mistake.
+    """
+
+    target: str
+    name: str
+    reason: str
+    equation: str
+    ways: tuple[Callable[..., Any], ...]
+
+    @property
+    def chapter(self) -> str:
+        """Chapter of the book that explains it."""
+        return self.equation.partition("-")[0]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason} (chapter {self.chapter}, equation {self.equation})"
+
+    def __reduce__(self) -> tuple[Callable[..., Mistake], tuple[Any, ...]]:
+        """Pickle it as an entry of the catalogue, for its ways have no names."""
+        if self.ways:
+            return _known, (self.target, self.name)
+        return Mistake, (self.target, self.name, self.reason, self.equation, ())
+
+
+def _known(target: str, name: str) -> Mistake:
+    return next(entry for entry in known_mistakes(target) if entry.name == name)
 
 
 @dataclass(frozen=True)
@@ -152,8 +192,6 @@ def diagnose(
     name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
     if name not in targets() or (callable(target) and target is not targets()[name].function):
         raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
-    from .mistakes import Mistake
-
     about, simple = targets()[name], as_bool("simple", simple)
     check_dtype = as_bool("check_dtype", check_dtype)
     if as_bool("channels_first", channels_first):
@@ -186,6 +224,45 @@ def diagnose(
         reason = "the next call wrote over this one's result; make a new array for each."
         mistakes = (Mistake(name, "memory of a result used again", reason, about.equation, ()),)
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
+
+
+def known_mistakes(target: str | Callable[..., Any]) -> list[Mistake]:
+    """The catalogue's entries for one of the companion's functions.
+
+    Parameters
+    ----------
+    target : callable or str
+        The function, or its name: one of those that :func:`diagnose` takes.
+
+    Returns
+    -------
+    list of Mistake
+
+    Raises
+    ------
+    ValueError
+        If no mistake of such a function is known.
+
+    Notes
+    -----
+    Chapter ``mistakes``.
+
+    Examples
+    --------
+    >>> import companion
+    >>> mistake = known_mistakes(companion.relu_backward)[0]
+    >>> mistake.name
+    'mask taken from the gradient'
+    >>> mistake.ways[0](np.array([2.0, -3.0]), np.array([1.0, 1.0]))
+    array([2., 0.])
+    """
+    from .mistakes import CATALOGUE
+
+    name = getattr(target, "__name__", target)
+    if entries := [entry for entry in CATALOGUE.values() if entry.target == name]:
+        return entries
+    names = dict.fromkeys(entry.target for entry in CATALOGUE.values())
+    raise ValueError(f"target must be one of {', '.join(names)}, got {target!r}")
 
 
 def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
@@ -491,8 +568,6 @@ def _side_effect(
     check_dtype: bool,
 ) -> tuple[str, tuple[Mistake, ...]]:
     """What else is wrong where all numbers are right: nothing, or the first such mistake."""
-    from .mistakes import Mistake
-
     name = about.function.__name__
     for probe, right, answer in zip(probes, expected, given, strict=True):
         for argument in answer.overwritten:
@@ -526,8 +601,6 @@ def _explained(
 
     Where the function raised, it gave no numbers to compare: it may not take pairs, say.
     """
-    from .mistakes import known_mistakes
-
     ran = [n for n, answer in enumerate(given) if answer.error is None]
     probes = [probes[n] for n in ran]
     expected, given = ([each[n] for n in ran] for each in (expected, given))
@@ -572,8 +645,6 @@ def _explained(
 
 def _slight(about: Target, given: list[Answer], expected: list[Answer]) -> Mistake:
     """What a difference too small for another mistake may come from."""
-    from .mistakes import Mistake
-
     outputs = [output for answer in given for output in answer.outputs]
     singles = [output.astype(np.float32) for answer in expected for output in answer.outputs]
     if all(

@@ -10,13 +10,14 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .conv import conv2d, conv2d_backward
 from .dense import dense, dense_backward
+from .diagnose import Mistake
 from .im2col import col2im, im2col
 from .pool import (
     avg_pool2d,
@@ -39,45 +40,6 @@ Wrong = Callable[..., Any]
 Function = TypeVar("Function", bound=Wrong)
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One known mistake.
-
-    Attributes
-    ----------
-    target : str
-        The companion's function that it gets wrong.
-    name : str
-        What it is called.
-    reason : str
-        One sentence: what was done, and what should be.
-    equation : str
-        Label of the equation to compare with; it begins with the chapter's name.
-    ways : tuple of callable
-        Code that makes the mistake.
-    """
-
-    target: str
-    name: str
-    reason: str
-    equation: str
-    ways: tuple[Wrong, ...]
-
-    @property
-    def chapter(self) -> str:
-        """Chapter of the book that explains it."""
-        return self.equation.partition("-")[0]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason} (chapter {self.chapter}, equation {self.equation})"
-
-    def __reduce__(self) -> tuple[Callable[..., Mistake], tuple[Any, ...]]:
-        """Pickle it as an entry of the catalogue, for its ways have no names."""
-        if self.ways:
-            return _entry, (self.target, self.name)
-        return Mistake, (self.target, self.name, self.reason, self.equation, ())
-
-
 CATALOGUE: dict[tuple[str, str], Mistake] = {}
 
 
@@ -94,46 +56,6 @@ def mistake(
         return way
 
     return register
-
-
-def _entry(target: str, name: str) -> Mistake:
-    return CATALOGUE[target, name]
-
-
-def known_mistakes(target: str | Callable[..., Any]) -> list[Mistake]:
-    """The catalogue's entries for one of the companion's functions.
-
-    Parameters
-    ----------
-    target : callable or str
-        The function, or its name: one of those that :func:`companion.diagnose` takes.
-
-    Returns
-    -------
-    list of Mistake
-
-    Raises
-    ------
-    ValueError
-        If no mistake of such a function is known.
-
-    Notes
-    -----
-    Chapter ``mistakes``.
-
-    Examples
-    --------
-    >>> mistake = known_mistakes(relu_backward)[0]
-    >>> mistake.name
-    'mask taken from the gradient'
-    >>> mistake.ways[0](np.array([2.0, -3.0]), np.array([1.0, 1.0]))
-    array([2., 0.])
-    """
-    name = getattr(target, "__name__", target)
-    if entries := [entry for entry in CATALOGUE.values() if entry.target == name]:
-        return entries
-    names = dict.fromkeys(entry.target for entry in CATALOGUE.values())
-    raise ValueError(f"target must be one of {', '.join(names)}, got {target!r}")
 
 
 def _reordered(target: str, equation: str, backward: Wrong) -> None:

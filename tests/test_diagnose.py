@@ -341,6 +341,12 @@ def test_single_precision_is_named_and_so_is_a_mistake_in_it():
 
 
 @pytest.mark.parametrize("wrong", [lambda z: abs(z), lambda z: z.clip(0, out=z)])
+def test_a_diagnosis_can_be_sent_to_another_process(wrong):
+    diagnosis = diagnose(wrong, "relu")
+    assert diagnosis.mistakes
+    assert pickle.loads(pickle.dumps(diagnosis)) == diagnosis  # noqa: S301
+
+
 def test_known_mistakes_are_those_of_a_function():
     known = companion.known_mistakes(companion.relu_backward)
     assert known == companion.known_mistakes("relu_backward")
@@ -349,12 +355,6 @@ def test_known_mistakes_are_those_of_a_function():
     for nothing in ("relu_forward", companion.fit, 3):
         with pytest.raises(ValueError, match=r"target must be one of conv2d_backward, .*, got "):
             companion.known_mistakes(nothing)
-
-
-def test_a_diagnosis_can_be_sent_to_another_process(wrong):
-    diagnosis = diagnose(wrong, "relu")
-    assert diagnosis.mistakes
-    assert pickle.loads(pickle.dumps(diagnosis)) == diagnosis  # noqa: S301
 
 
 def test_numbers_that_differ_are_shown_so():
