@@ -138,10 +138,8 @@ def products(X: Array, W: Array, dZ: Array) -> Call:
 def loops(outputs: int, C: int, K: int, k: int, stride: int) -> Call:
     """The equations as loops, on one small image with so many rows and columns of outputs."""
     side = (outputs - 1) * stride + k
-    x, w, dz, b = (
-        array.astype(np.float64)
-        for array in (normal(1, side, side, C), normal(k, k, C, K), *loop_gradients(outputs, K))
-    )
+    shapes = (1, side, side, C), (k, k, C, K), (1, outputs, outputs, K), (K,)
+    x, w, dz, b = (RNG.standard_normal(shape) for shape in shapes)
     where = (stride, stride), ((0, 0), (0, 0)), (1, 1)
     return lambda: (
         reference.conv_forward(x, w, b, *where),
@@ -149,11 +147,6 @@ def loops(outputs: int, C: int, K: int, k: int, stride: int) -> Call:
         reference.conv_db(dz),
         reference.conv_dx(dz, w, x.shape, *where),
     )
-
-
-def loop_gradients(outputs: int, K: int) -> tuple[Array, Array]:
-    """``dz`` and ``b`` for :func:`loops`."""
-    return normal(1, outputs, outputs, K), normal(K)
 
 
 def check_ways() -> None:

@@ -60,6 +60,11 @@ def _print_error(error: Exception) -> None:
     print(f"python -m companion: error: {error}", file=sys.stderr)
 
 
+def _is_watched() -> bool:
+    """Whether there is a terminal to show a progress bar on."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _print_to_nobody() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -94,7 +99,7 @@ def train(arguments: argparse.Namespace) -> int:
             checkpoint=checkpoint,
             resume=arguments.resume,
             after_epoch=report,
-            progress=sys.stderr.isatty(),
+            progress=_is_watched(),
         )
     except KeyboardInterrupt:
         if not epochs and (out.exists() or not resuming):  # what is there may be better
@@ -223,7 +228,7 @@ def _digits(arguments: argparse.Namespace) -> Dataset:
         if arguments.download:
             raise ValueError("--download needs --mnist, the folder to fetch MNIST's files into")
         return load_digits()
-    digits = load_mnist(arguments.mnist, download=arguments.download, progress=sys.stderr.isatty())
+    digits = load_mnist(arguments.mnist, download=arguments.download, progress=_is_watched())
     for images in (digits.x_train, digits.x_test):
         if images.shape[1:3] != (SIDE, SIDE) or not len(images):
             raise ValueError(

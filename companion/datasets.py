@@ -358,7 +358,10 @@ def _idx(path: Path, file: BufferedIOBase, axes: int) -> NDArray[np.uint8]:
     if len(values) != expected:
         count = str(len(values)) if len(values) < expected else "more"
         raise ValueError(f"{path} must hold {expected} values for its shape {shape}, got {count}")
-    return np.frombuffer(values, np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(values, np.uint8).reshape(shape)
+    except ValueError as error:  # no items, each too large for any array
+        raise ValueError(f"{path} has the shape {shape}: {error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -220,9 +220,8 @@ def diagnose(
             finding += f"; it also writes into {', '.join(changed)}"
         return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
-    if not finding and (finding := _memory_used_again(function, probes[:1])):
-        reason = "the next call wrote over this one's result; make a new array for each."
-        mistakes = (Mistake(name, "memory of a result used again", reason, about.equation, ()),)
+    if not finding:
+        finding, mistakes = _called_again(function, about, probes[0])
     return Diagnosis(name, not finding, mistakes, finding, len(probes), skipped)
 
 
@@ -278,7 +277,7 @@ def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
             [a.error for p, a in of_several if (form in p.forms) == there]
             for there in (True, False)
         )
-        if all(with_it) and not all(without) and not any(bare):
+        if with_it and all(with_it) and not all(without) and not any(bare):
             refused[form] = f"{form} (it raised {type(with_it[0]).__name__})"
     return refused
 
@@ -379,14 +378,12 @@ def _default_is_another(function: Callable[..., Any], name: str, default: Any) -
 def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True) -> Answer:
     """What the function returns; a list is several arrays where several are expected."""
     arguments = {name: _copy(value) for name, value in probe.arguments.items()}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            returned = function(*arguments.values(), **probe.settings)
-            is_several = isinstance(returned, tuple | list if several else tuple)
-        except Exception as error:  # whatever it is, the reader wants to see it
-            return Answer((), error)
-        outputs = tuple(map(_as_array, returned if is_several else (returned,)))
+    try:
+        returned = _called(function, arguments.values(), probe.settings)
+        is_several = isinstance(returned, tuple | list if several else tuple)
+    except Exception as error:  # whatever it is, the reader wants to see it
+        return Answer((), error)
+    outputs = tuple(map(_as_array, returned if is_several else (returned,)))
     overwritten = tuple(
         name
         for name, value in probe.arguments.items()
@@ -395,19 +392,32 @@ def _answer(function: Callable[..., Any], probe: Probe, *, several: bool = True)
     return Answer(outputs, None, overwritten)
 
 
-def _memory_used_again(function: Callable[..., Any], probes: list[Probe]) -> str:
-    """Whether two calls for a probe return one piece of memory, in words."""
-    for probe in probes:
-        results = []
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            for _ in range(2):
-                returned = function(*map(_copy, probe.arguments.values()), **probe.settings)
-                several = returned if isinstance(returned, tuple | list) else (returned,)
-                results.append([each for each in several if isinstance(each, np.ndarray)])
-        if any(np.shares_memory(one, other) for one, other in itertools.product(*results)):
-            return f"two calls returned one piece of memory (for {probe})"
-    return ""
+def _called(
+    function: Callable[..., Any], arguments: Iterable[Any], settings: Mapping[str, Any]
+) -> Any:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return function(*arguments, **settings)
+
+
+def _called_again(
+    function: Callable[..., Any], about: Target, probe: Probe
+) -> tuple[str, tuple[Mistake, ...]]:
+    """What is wrong with two calls more: an exception, or results in one piece of memory."""
+    results = []
+    for _ in range(2):
+        try:
+            returned = _called(function, map(_copy, probe.arguments.values()), probe.settings)
+        except Exception as error:  # as in _answer
+            return f"called again, it raised {type(error).__name__}: {error} (for {probe})", ()
+        several = returned if isinstance(returned, tuple | list) else (returned,)
+        results.append([each for each in several if isinstance(each, np.ndarray)])
+    if not any(np.shares_memory(one, other) for one, other in itertools.product(*results)):
+        return "", ()
+    name = "memory of a result used again"
+    reason = "the next call wrote over this one's result; make a new array for each."
+    found = Mistake(about.function.__name__, name, reason, about.equation, ())
+    return f"two calls returned one piece of memory (for {probe})", (found,)
 
 
 def _as_array(value: Any) -> Array:

@@ -224,12 +224,12 @@ def _opened(path: Path) -> Image.Image:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             picture.load()
-    except (OSError, SyntaxError) as error:  # Pillow's name for a PNG that is damaged inside
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} is too large: {error}") from error
+    except Exception as error:  # each decoder fails in its own way
         if isinstance(error, OSError) and str(path) in str(error):
             raise
         raise OSError(f"{path}: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is too large: {error}") from error
     if not picture.mode.startswith(("I", "F")):
         return picture
     values = np.asarray(picture, np.float64)  # conversion would cut them off at 255

@@ -68,15 +68,15 @@ class ArgumentReport:
     """
 
     name: str
-    ok: bool
-    index: Index
-    analytic: float
-    numerical: float
-    absolute: float
-    relative: float
-    largest: float
-    rounding: float
-    kinks: tuple[Index, ...]
+    ok: bool = True  # as an argument without entries is
+    index: Index = ()
+    analytic: float = 0.0
+    numerical: float = 0.0
+    absolute: float = 0.0
+    relative: float = 0.0
+    largest: float = 0.0
+    rounding: float = 0.0
+    kinks: tuple[Index, ...] = ()
 
     def __str__(self) -> str:
         n = len(self.kinks)
@@ -285,35 +285,18 @@ def check_gradient(
     points = [
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
-    z = _numbers("forward", forward(*_copies(points)))
-    if not np.isfinite(z).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(z))[0])
-        raise ValueError(
-            "forward must give finite numbers where its gradient is checked, "
-            f"got {z[place]} at output{list(place) if place else ''}: "
-            "a slope is a difference of two of them"
-        )
-    eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
-    again = _numbers("forward", forward(*_copies(points)))
-    rounding = np.sqrt(eps) * _largest(z)
-    if again.shape != z.shape or not np.allclose(again, z, rtol=0.0, atol=rounding):
-        raise ValueError(
-            "forward gives another result for the same arguments: let what it draws at random, "
-            "or remembers, be the same each time"
-        )
+    z, eps = _output(forward, points)
     if cotangent is None:
         cotangent = rng.standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
-
-    gradients = _gradients(backward, dz, points, names)
-
     with np.errstate(over="ignore"):
         magnitude = float(np.abs(dz * z).sum())
     if not np.isfinite(magnitude):
         raise ValueError("forward must give smaller numbers: the sum of all of them overflows")
+
+    gradients = _gradients(backward, dz, points, names)
     reports = []
-    for position, (name, x) in enumerate(zip(names, points, strict=True)):
-        analytic = gradients[position]
+    for position, (name, x, analytic) in enumerate(zip(names, points, gradients, strict=True)):
         if analytic is None:
             continue
 
@@ -328,13 +311,35 @@ def check_gradient(
             sides = _Sides(loss, x, chosen, steps)
             reports.append(_compare(name, chosen, picked, sides, rtol, noise))
         else:
-            reports.append(ArgumentReport(name, True, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, ()))
+            reports.append(ArgumentReport(name))
     if not reports:
         raise ValueError("backward must return at least one gradient to check, got none")
     report = GradientReport(tuple(reports))
     if not report.ok:
         raise GradientError(report)
     return report
+
+
+def _output(
+    forward: Callable[..., ArrayLike], points: Sequence[FloatArray]
+) -> tuple[NDArray[Any], float]:
+    """What ``forward`` returns, if it is finite and the same each time, and its precision."""
+    z, again = (_numbers("forward", forward(*_copies(points))) for _ in range(2))
+    if not np.isfinite(z).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(z))[0])
+        raise ValueError(
+            "forward must give finite numbers where its gradient is checked, "
+            f"got {z[place]} at output{list(place) if place else ''}: "
+            "a slope is a difference of two of them"
+        )
+    eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
+    rounding = np.sqrt(eps) * _largest(z)
+    if again.shape != z.shape or not np.allclose(again, z, rtol=0.0, atol=rounding):
+        raise ValueError(
+            "forward gives another result for the same arguments: let what it draws at random, "
+            "or remembers, be the same each time"
+        )
+    return z, eps
 
 
 def _gradients(
@@ -474,6 +479,7 @@ def _refuse_other_gradients(once: dict[str, FloatArray], again: dict[str, FloatA
             )
 
 
+@nan_is_an_answer
 def check_adjoint(
     forward: Callable[[Any], ArrayLike],
     backward: Callable[[Any], ArrayLike],

@@ -129,7 +129,7 @@ def col2im(
             f"got shape {cols.shape}"
         )
     patches = cols.reshape(N, Ho, Wo, kh, kw, C)
-    padded = np.zeros((N, window.rows.padded, window.columns.padded, C), cols.dtype)
+    padded = np.zeros((N, *window.padded_size, C), cols.dtype)
     for u, v, tap in window.taps():
         padded[tap] += patches[:, :, :, u, v]  # im2col-back
     return window.crop(padded)

@@ -400,6 +400,7 @@ def principal_components(features: ArrayLike, *, dimensions: int = 2) -> Project
     if not np.isfinite(rows).all():
         raise ValueError("features must be finite, got NaN or infinity")
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+    centred[:, (rows == rows[0]).all(axis=0)] = 0  # their mean may be off by its rounding
     # centred = left @ diag(singular) @ directions: (N, R) @ (R, R) @ (R, I)
     left, singular, directions = np.linalg.svd(centred, full_matrices=False)
     largest = np.abs(directions).argmax(axis=1)

@@ -919,11 +919,10 @@ for _moved in (
 )
 def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     window = _window_back(x, w, settings)
-    rows, columns = ((axis.low, axis.high) for axis in (window.rows, window.columns))
     rotated = w[::-1, ::-1].swapaxes(2, 3)
     dilation = settings.get("dilation", 1)
     stuffed = _zero_stuffed(x, settings)
-    return conv2d(stuffed, rotated, b, padding=(rows, columns), dilation=dilation)
+    return conv2d(stuffed, rotated, b, padding=window.padding, dilation=dilation)
 
 
 # --- conv_transpose2d_backward --------------------------------------------------------------------
@@ -2026,7 +2025,7 @@ def _(da: Any, a: Any) -> Any:
 
 @mistake(
     "softmax_backward",
-    "summed over the batch",
+    "sum along the wrong axis",
     "softmax-backward",
     "the classes are the last axis; the sum ran over the examples.",
 )
@@ -2484,8 +2483,7 @@ def _window_back(x: Any, w: Any, settings: Any) -> Window:
 def _unstamped(x: Any, w: Any, settings: Any) -> tuple[Window, Any]:
     """The window over the output of a transposed convolution, and zeros under all its stamps."""
     window = _window_back(x, w, settings)
-    shape = len(x), window.rows.padded, window.columns.padded, w.shape[2]
-    return window, np.zeros(shape, x.dtype)
+    return window, np.zeros((len(x), *window.padded_size, w.shape[2]), x.dtype)
 
 
 def _uncut(settings: Any) -> dict[str, Any]:
@@ -2494,16 +2492,14 @@ def _uncut(settings: Any) -> dict[str, Any]:
 
 
 def _paddings(x: Any, w: Any, settings: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    window = _window(x, w, settings)
-    rows, columns = ((axis.low, axis.high) for axis in (window.rows, window.columns))
-    return rows, columns
+    return _window(x, w, settings).padding
 
 
 def _patch(window: Window, i: int, j: int) -> tuple[slice, slice]:
     """Padded positions of the window of output (i, j)."""
     rows, columns = (
         slice(a.stride * place, a.stride * place + a.extent, a.dilation)
-        for a, place in ((window.rows, i), (window.columns, j))
+        for a, place in zip(window, (i, j), strict=True)
     )
     return rows, columns
 
@@ -2540,7 +2536,7 @@ def _weights_met(dz: Any, x: Any, w: Any, wrong: Any, settings: Any) -> Any:
     """Dw where the padded input is read with the wrong settings: of stride or dilation."""
     window = _window(x, w, settings)
     read = Window.over(  # as far as the outputs reach
-        (window.rows.padded, window.columns.padded), w.shape[:2], **{**wrong, "padding": 0}
+        window.padded_size, w.shape[:2], **{**wrong, "padding": 0}
     )
     dw = np.zeros_like(w)
     for u, v in np.ndindex(w.shape[:2]):
@@ -2587,7 +2583,7 @@ def _scattering(cols: Any, input_shape: Any, kernel_size: Any, settings: Any) ->
     N, H, W, C = input_shape
     window = Window.over((H, W), kernel_size, **settings)
     patches = cols.reshape(N, *window.out_size, *window.kernel_size, C)
-    return window, patches, np.zeros((N, window.rows.padded, window.columns.padded, C), cols.dtype)
+    return window, patches, np.zeros((N, *window.padded_size, C), cols.dtype)
 
 
 def _zero_padded(x: Any, kernel_size: Any, settings: Any) -> tuple[Any, dict[str, Any]]:

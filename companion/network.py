@@ -318,13 +318,11 @@ class _JoinedParams(dict[str, FloatArray]):
         self._network = network
 
     def __setitem__(self, name: str, value: FloatArray) -> None:
-        self._network.params = {**self, name: value}
-        super().__setitem__(name, self._network.params[name])
+        self.update({name: value})
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        new = dict(*args, **kwargs)
-        self._network.params = {**self, **new}
-        super().update((name, self._network.params[name]) for name in new)
+        self._network.params = {**self, **dict(*args, **kwargs)}
+        super().update(self._network.params)
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]
         self.update(other)

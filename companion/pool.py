@@ -6,7 +6,7 @@ values of a window tie, the first in row-major order wins; padding never wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
 import numpy as np
@@ -18,6 +18,7 @@ from .shapes import (
     Axis,
     FloatArray,
     Padding,
+    ResolvedPadding,
     Size,
     Window,
     as_bool,
@@ -244,7 +245,7 @@ def _first_real(window: Window) -> NDArray[np.intp]:
 def _max_backward(dy: FloatArray, places: NDArray[Any], window: Window) -> FloatArray:
     """Send each window's gradient to the value at its winner's place."""
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
-    H, W = rows.size, columns.size
+    H, W = window.image_size
     dx = np.empty((N, H, W, C), dy.dtype)
     first = (rows.starts[:, None] * W + columns.starts)[..., None] * C + np.arange(C)
     overlap = rows.overlap or columns.overlap
@@ -309,7 +310,7 @@ def avg_pool2d(
     array([1., 1., 1., 1.])
     """
     x, window = _door(x, kernel_size, stride, padding)
-    return _avg_forward(x, window, _counts(window, count_include_pad))
+    return _avg_forward(x, window, divisors(window, count_include_pad))
 
 
 def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
@@ -365,13 +366,13 @@ def avg_pool2d_backward(
     """
     x, window = _door(x, kernel_size, stride, padding)
     shape = (len(x), *window.out_size, x.shape[3])
-    dy, _ = one_dtype(as_gradient("dy", dy, shape, "avg_pool2d's output for this x"), x)
-    return _avg_backward(dy, window, _counts(window, count_include_pad))
+    dy = _finer(as_gradient("dy", dy, shape, "avg_pool2d's output for this x"), x)
+    return _avg_backward(dy, window, divisors(window, count_include_pad))
 
 
 def _avg_backward(dy: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
-    dx = np.empty((N, rows.size, columns.size, C), dy.dtype)
+    dx = np.empty((N, *window.image_size, C), dy.dtype)
     counts = _for_channels(counts, dy).astype(dy.dtype)
 
     def share(images: slice, scratch: Scratch) -> None:
@@ -400,6 +401,11 @@ def _give(values: FloatArray, into: FloatArray, tap: Any, axis: Axis) -> None:
         as_pixels(into)[tap] = as_pixels(values)
 
 
+def _finer(dy: FloatArray, x: FloatArray) -> FloatArray:
+    """``dy`` in the finer precision of the two; ``x`` itself is not converted."""
+    return dy.astype(np.result_type(dy, x), copy=False)
+
+
 class Settings(TypedDict):
     """What both poolings take beside the window's size."""
 
@@ -418,7 +424,7 @@ class _Pooling(Layer):
         self.stride = self.kernel_size if stride is None else as_pair("stride", stride)
         self.padding = check_padding(padding)
         if not is_same(padding):
-            check_half_window(explicit_padding(padding), self.kernel_size, padding)
+            _check_half_window(explicit_padding(padding), self.kernel_size, padding)
 
     def _settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding}
@@ -431,7 +437,7 @@ class _Pooling(Layer):
     def _as_gradient(self, dz: ArrayLike) -> FloatArray:
         """The gradient for the last output, in the finer precision of the two."""
         y = self._recall()
-        return one_dtype(as_gradient("dz", dz, y.shape, "the layer's output"), y)[0]
+        return _finer(as_gradient("dz", dz, y.shape, "the layer's output"), y)
 
     def __repr__(self) -> str:
         return (
@@ -518,20 +524,20 @@ class AvgPool2D(_Pooling):
     def forward(self, x: ArrayLike) -> FloatArray:
         """Output (N, Ho, Wo, C) of images (N, H, W, C)."""
         x, window = _door(x, self.kernel_size, **self._settings())
-        y = _avg_forward(x, window, _counts(window, self.count_include_pad))
+        y = _avg_forward(x, window, divisors(window, self.count_include_pad))
         self._window = window
         return self._remember_shape(y)
 
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
         dy = self._as_gradient(dz)
-        return _avg_backward(dy, self._window, _counts(self._window, self.count_include_pad))
+        return _avg_backward(dy, self._window, divisors(self._window, self.count_include_pad))
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, count_include_pad={self.count_include_pad})"
 
 
-def _counts(window: Window, count_include_pad: bool) -> FloatArray:
+def divisors(window: Window, count_include_pad: bool) -> FloatArray:
     """How many values each window's average is taken over, (Ho, Wo)."""
     if as_bool("count_include_pad", count_include_pad):
         kh, kw = window.kernel_size
@@ -554,13 +560,12 @@ def _door(
         stride=kernel_size if stride is None else stride,
         padding=padding,
     )
-    sides = [(axis.low, axis.high) for axis in window]
-    check_half_window(sides, window.kernel_size, padding)
+    _check_half_window(window.padding, window.kernel_size, padding)
     return x, window
 
 
-def check_half_window(
-    sides: Sequence[tuple[int, int]], kernel_size: tuple[int, int], padding: Padding
+def _check_half_window(
+    sides: ResolvedPadding, kernel_size: tuple[int, int], padding: Padding
 ) -> None:
     """Refuse a padding so wide that a window could hold nothing else."""
     for side, kernel in zip(sides, kernel_size, strict=True):

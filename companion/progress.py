@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
+import sys
+from contextlib import AbstractContextManager, closing, suppress
 from typing import Any
 
 
@@ -17,11 +18,10 @@ class _NoBar:
 
 
 def progress_bar(*, shown: bool, **settings: Any) -> AbstractContextManager[Any]:
-    """A tqdm bar, or one that shows nothing where tqdm is not installed or no bar is wanted."""
-    if shown:
-        try:
+    """A tqdm bar, or one that shows nothing: not wanted, no tqdm, or nowhere to show it."""
+    if shown and sys.stderr is not None:  # None if it was closed from the start
+        with suppress(ImportError):
             from tqdm import tqdm
-        except ImportError:
-            return closing(_NoBar())
-        return closing(tqdm(**settings))
+
+            return closing(tqdm(**settings))
     return closing(_NoBar())

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,7 +24,7 @@ Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, i
 ResolvedPadding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_AXES: tuple[Literal["rows"], Literal["columns"]] = ("rows", "columns")
+_AXES = "rows", "columns"
 
 
 @dataclass(frozen=True)
@@ -172,20 +173,36 @@ class Window(NamedTuple):
         return self.rows.out, self.columns.out
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """Size of the image ``(H, W)``."""
+        return self.rows.size, self.columns.size
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """Size of the image with its padding ``(H + p, W + p)``."""
+        return self.rows.padded, self.columns.padded
+
+    @property
+    def padding(self) -> ResolvedPadding:
+        """Padding ``((top, bottom), (left, right))``."""
+        rows, columns = ((axis.low, axis.high) for axis in self)
+        return rows, columns
+
+    @property
     def is_padded(self) -> bool:
         """Whether there is any padding."""
-        return any((self.rows.low, self.rows.high, self.columns.low, self.columns.high))
+        return self.padding != ((0, 0), (0, 0))
 
     def pad(
         self, x: FloatArray, value: float = 0.0, empty: Callable[..., Any] = np.empty
     ) -> FloatArray:
         """Put the padding around, (N, H, W, C) -> (N, H + p, W + p, C); ``x`` itself if none."""
-        (N, _, _, C), rows, columns = x.shape, self.rows, self.columns
+        N, _, _, C = x.shape
         if not self.is_padded:
             return x
-        padded: FloatArray = empty((N, rows.padded, columns.padded, C), x.dtype)
+        padded: FloatArray = empty((N, *self.padded_size, C), x.dtype)
         padded.fill(value)
-        inside, kept = zip(rows.inside, columns.inside, strict=True)
+        inside, kept = zip(self.rows.inside, self.columns.inside, strict=True)
         padded[:, *inside] = x[:, *kept]
         return padded
 
@@ -227,7 +244,7 @@ class Window(NamedTuple):
 
     def crop(self, padded: FloatArray) -> FloatArray:
         """Drop the padding again, (N, H + p, W + p, C) -> (N, H, W, C)."""
-        rows, columns = (slice(a.low, a.low + a.size) for a in (self.rows, self.columns))
+        rows, columns = (slice(axis.low, axis.low + axis.size) for axis in self)
         return padded[:, rows, columns]
 
     def taps(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
@@ -427,19 +444,13 @@ def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(
-            f"{name} must be an array of numbers, its rows of equal length, got {brief(value)}"
+            f"{name} must be an array of numbers, its rows of equal length, "
+            f"got {reprlib.repr(value)}"
         ) from error
     except Exception as error:  # such as that of a tensor only its own library reads
         raise TypeError(
             f"{name} must be an array of numbers, got a {type(value).__name__}: {error}"
         ) from error
-
-
-def brief(value: Any) -> str:
-    """What was given, in a line."""
-    import reprlib
-
-    return reprlib.repr(value)
 
 
 def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray:

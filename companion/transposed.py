@@ -107,7 +107,7 @@ def conv_transpose2d(
 def _forward(x: FloatArray, w: FloatArray, b: FloatArray, window: Window) -> FloatArray:
     (N, H, W, K), C = x.shape, w.shape[2]
     inputs = x.reshape(N * H * W, K)
-    z = np.zeros((N, window.rows.padded, window.columns.padded, C), x.dtype)
+    z = np.zeros((N, *window.padded_size, C), x.dtype)
     for u, v, tap in window.taps():
         stamped = inputs @ w[u, v].T  # transposed-forward: (N*H*W, K) @ (K, C) -> (N*H*W, C)
         z[tap] += stamped.reshape(N, H, W, C)  # where entry (u, v) of each stamp lies
@@ -165,7 +165,7 @@ def conv_transpose2d_backward(
     (array([ 7., 11.]), array([21.,  0., 32.]), array([6.]))
     """
     x, w, window = _door(x, w, stride, padding, output_padding, dilation)
-    shape = (len(x), window.rows.size, window.columns.size, w.shape[2])
+    shape = (len(x), *window.image_size, w.shape[2])
     dz = as_gradient("dz", dz, shape, "conv_transpose2d's output for this x and w")
     dz, x, w = one_dtype(dz, x, w)
     return _backward(dz, x, w, window)

@@ -744,6 +744,32 @@ def test_ink_on_grey_paper_is_what_differs_from_it(tmp_path, paper, ink):
     assert (read > 0.5).sum() == pytest.approx(80, abs=20)  # a stroke, 20 high
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.ppm", b"P6 2 2 x"), ("a.qoi", b"qoif"), ("a.blp", b"BLP2" + bytes(200))],
+)
+def test_a_picture_that_a_decoder_chokes_on_is_named(tmp_path, name, content):
+    """Each decoder of Pillow has errors of its own."""
+    pytest.importorskip("PIL")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OSError, match=re.escape(name)):
+        read_picture(tmp_path / name)
+
+
+def test_training_with_a_closed_stderr_shows_no_progress(here, few, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)  # as Python sets it where it was closed
+    assert main(["train", "--mnist", str(few), "--epochs", "1"]) == 0
+    digits = load_digits()
+    companion.fit(
+        digits_network(),
+        digits.x_train[:32],
+        digits.y_train[:32],
+        epochs=1,
+        optimizer=companion.SGD(0.1),
+        progress=True,
+    )
+
+
 def test_a_picture_that_ends_early_is_named(tmp_path):
     image = pytest.importorskip("PIL.Image")
     noise = np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)

@@ -318,3 +318,10 @@ def test_a_file_is_no_directory(tmp_path):
         companion.load_mnist(file)
     with pytest.raises(TypeError, match="directory must be a path, got None"):
         companion.load_mnist(None)
+
+
+def test_a_shape_too_large_for_any_array_names_the_file(folder):
+    header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1)
+    (folder / IMAGES[0]).write_bytes(header)
+    with pytest.raises(ValueError, match=f"{IMAGES[0]} has the shape"):
+        load_mnist(folder)

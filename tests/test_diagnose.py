@@ -825,6 +825,37 @@ def test_factors_go_by_names_of_the_catalogue():
     assert FACTORS.keys() <= {name for _, name in CATALOGUE}
 
 
+@pytest.mark.parametrize(("entry", "way"), [way for way in WAYS if way.values[0].name in FACTORS])
+def test_a_mistake_that_is_called_a_factor_is_one(entry, way):
+    """In each result, or it would be found together with mistakes that it is not made with."""
+    target = targets()[entry.target]
+    for probe in target.probes:
+        factor = FACTORS[entry.name](probe)
+        arguments, settings = probe.arguments.values(), probe.settings
+        right, wrong = target.function(*arguments, **settings), way(*arguments, **settings)
+        results = (
+            [(right, wrong)] if not isinstance(right, tuple) else zip(right, wrong, strict=True)
+        )
+        for one, other in results:
+            is_scaled = np.allclose(other, factor * one, rtol=1e-4, equal_nan=True)
+            assert is_scaled or np.array_equal(other, one)
+
+
+def test_a_function_that_raises_when_it_is_called_again_is_told():
+    calls = []
+
+    def mine(z):
+        calls.append(z)
+        if len(calls) > len(targets()["relu"].probes):
+            raise RuntimeError("used up")
+        return companion.relu(z)
+
+    found = diagnose(mine, "relu")
+    assert not found.ok
+    assert found.mistakes == ()
+    assert found.finding.startswith("called again, it raised RuntimeError: used up (for z")
+
+
 def test_two_mistakes_in_one_result():
     def mine(z, labels):
         return companion.softmax(z).dtype.type(-1) * companion.cross_entropy_backward(

@@ -1209,3 +1209,12 @@ def test_the_last_bits_of_a_forward_pass_may_differ():
         return x.sum(axis=1) * (1 + len(calls) % 2 * 1e-15)
 
     assert check_gradient(forward, lambda dz, x: dz[:, None] + 0 * x, Z).ok
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_adjoint_of_huge_numbers_warns_of_nothing():
+    def huge(values):
+        return values * 1e200
+
+    with pytest.raises(GradientError):
+        check_adjoint(huge, huge, np.full(3, 1e150))

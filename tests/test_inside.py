@@ -470,6 +470,9 @@ def test_components_keep_single_precision_and_the_argument():
 
 
 def test_rows_that_are_equal_have_no_directions():
+    rounded = principal_components(np.full((3, 2), 0.1))  # whose mean is not 0.1
+    assert np.isnan(rounded.explained_variance_ratio).all()
+    assert not rounded.points.any()
     points, _, ratio = principal_components(np.ones((3, 4)))
     np.testing.assert_array_equal(points, np.zeros((3, 2)))
     assert np.isnan(ratio).all()

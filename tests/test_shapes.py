@@ -31,7 +31,7 @@ def test_taps_meet_every_window_and_nothing_else(case):
     assert window.kernel_size == case.kernel
     assert (window.rows.remainder, window.columns.remainder) == case.remainder
     places = np.arange(window.rows.padded * window.columns.padded)
-    image = places.reshape(1, window.rows.padded, window.columns.padded, 1)
+    image = places.reshape(1, *window.padded_size, 1)
     entries = []
     for u, v, tap in window.taps():
         entries.append((u, v))

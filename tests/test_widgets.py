@@ -309,6 +309,8 @@ class TestLiveConv:
         assert "kernel_size" not in [control["name"] for control in widget.controls]
         with pytest.raises(TraitError, match="kernel_size is fixed by the arrays given"):
             widget.kernel_size = 2
+        with pytest.raises(TraitError, match="kernel_size is fixed by the arrays given"):
+            widget.kernel_size = np.array([2, 3])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import imagesize
 from fontTools import subset
@@ -35,7 +35,7 @@ CHARACTER = re.compile(r'"(?:\\([ef][0-9a-f]{3})|([\ue000-\uf8ff]))"')  # as a n
 
 
 def fetch_pictures_late(
-    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Ask browsers for a picture when its place comes near, and tell them how large that is."""
     source = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
@@ -48,14 +48,14 @@ def fetch_pictures_late(
 
 
 def leave_out_tags_of_tests(
-    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Drop the class of cells whose output the tests do not compare."""
     context["body"] = context.get("body", "").replace(" tag_nbval-ignore-output", "")
 
 
 def leave_out_widgets(
-    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Drop what a notebook's execution says of its widgets: without a kernel nothing reads it."""
     context["script_files"] = [
@@ -68,7 +68,7 @@ def leave_out_widgets(
 class Lean(HtmlFormatter):
     """Code in HTML, without a span for each name, bracket and space."""
 
-    def format_unencoded(self, tokensource: Iterable, outfile: TextIO) -> None:
+    def format_unencoded(self, tokensource: Iterable[tuple[Any, str]], outfile: TextIO) -> None:
         """Write the tokens."""
         plain = (Name, Punctuation, Whitespace)
         tokens = ((Text if kind in plain else kind, text) for kind, text in tokensource)

@@ -85,9 +85,16 @@ class Explorer(ABC):
     def captions(self, settings: Settings) -> dict[str, str]:
         """Which tables of the frame to show where no script runs, and what to call them."""
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:  # noqa: ARG002
-        """The settings with the cell moved to the nearest one that there is."""
-        return settings
+    def pointed(self, settings: Settings) -> str | None:  # noqa: ARG002
+        """Name of the table that the cell is in, if the explorer has a cell."""
+        return None
+
+    def settle(self, settings: Settings, frame: Frame) -> Settings:
+        """The settings with the cell moved to the nearest one of its table; a row is a table."""
+        name = self.pointed(settings)
+        if name not in frame:
+            return settings
+        return with_cell_in(np.atleast_2d(frame[name]).shape, settings)
 
     def html(self, settings: Settings) -> str:
         """The static form, beginning with these settings."""

@@ -23,7 +23,6 @@ from ._display import (
     kernel_misfit,
     present,
     tabulate,
-    with_cell_in,
 )
 
 if TYPE_CHECKING:
@@ -141,12 +140,9 @@ class ConvExplorer(Explorer):
             results = {"dz": "Incoming dz", "dx": "Gradient dx", "dw": "Gradient dw"}
         return {"x": "Input x", "w": "Kernel w", **results}
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        target = {"forward": "z", "weight": "dw"}.get(settings["mode"], "dx")
-        if target not in frame:
-            return settings
-        return with_cell_in(np.shape(frame[target]), settings)
+    def pointed(self, settings: Settings) -> str:
+        """The table that the present mode looks into."""
+        return {"forward": "z", "weight": "dw"}.get(settings["mode"], "dx")
 
 
 def explore_conv(
@@ -246,8 +242,7 @@ def explore_conv(
 def stuff(dz: FloatArray, window: Window) -> FloatArray:
     """An image with zeros between and around it, over which the turned kernel slides."""
     rows, columns = (
-        axis.low - (axis.extent - 1) + np.arange(axis.size + axis.extent - 1)
-        for axis in (window.rows, window.columns)
+        axis.low - (axis.extent - 1) + np.arange(axis.size + axis.extent - 1) for axis in window
     )
     spread = np.zeros((len(rows), len(columns)))
     for i, j in np.ndindex(dz.shape):

@@ -15,7 +15,7 @@ from companion.dense import dense, dense_backward
 from companion.shapes import FloatArray
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, present, tabulate, with_cell_in
+from ._display import Explorer, Frame, Part, present, tabulate
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -121,11 +121,9 @@ class DenseExplorer(Explorer):
             results["dx"] = "Gradient dx"
         return {**given, **results}
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        if "problem" in frame:
-            return settings
-        return with_cell_in(np.atleast_2d(frame[settings["mode"]]).shape, settings)
+    def pointed(self, settings: Settings) -> str:
+        """The table that the present mode looks into."""
+        return str(settings["mode"])
 
 
 def explore_dense(

@@ -15,7 +15,7 @@ from companion.im2col import col2im, im2col
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, kernel_misfit, present, tabulate, with_cell_in
+from ._display import Explorer, Frame, Part, kernel_misfit, present, tabulate
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -119,12 +119,9 @@ class Im2colExplorer(Explorer):
             "col2im": {"dx": "Gradient dx", "cols": "Gradient dX"},
         }.get(settings["mode"], {"x": "Image x", "patches": "Patches X"})
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        target = {"counts": "counts", "col2im": "dx"}.get(settings["mode"], "patches")
-        if target not in frame:
-            return settings
-        return with_cell_in(np.shape(frame[target]), settings)
+    def pointed(self, settings: Settings) -> str:
+        """The table that the present mode looks into."""
+        return {"counts": "counts", "col2im": "dx"}.get(settings["mode"], "patches")
 
 
 def explore_im2col(

@@ -94,7 +94,7 @@ class _Fixed(t.TraitType[Any, Any]):
         self.value = value
 
     def validate(self, _: Any, value: Any) -> Any:
-        if value != self.value:
+        if not (type(value) is type(self.value) and value == self.value):
             raise t.TraitError(f"{self.name} is fixed by the arrays given, got {value!r}")
         return value
 

@@ -21,7 +21,7 @@ from companion.shapes import FloatArray, as_classes, as_float, check_classes
 from companion.softmax import cross_entropy, cross_entropy_backward, softmax
 
 from ._controls import Cell, Choice, Control, Settings, Slider, plain
-from ._display import Explorer, Frame, Part, present, with_cell_in
+from ._display import Explorer, Frame, Part, present
 from .make_network_run import EIGHTHS, KEPT, RUN, network_of, rounded, shrink
 
 if TYPE_CHECKING:
@@ -115,11 +115,9 @@ class NetworkExplorer(Explorer):
         """The answer."""
         return {"a": "Probabilities a"}
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        if settings["layer"] == "x5":
-            return settings
-        return with_cell_in(np.shape(frame[settings["layer"]]), settings)
+    def pointed(self, settings: Settings) -> str | None:
+        """The table that the present mode looks into."""
+        return None if settings["layer"] == "x5" else settings["layer"]
 
 
 def explore_network(

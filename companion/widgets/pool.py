@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from companion.pool import (
-    _counts,
     avg_pool2d,
     avg_pool2d_backward,
+    divisors,
     max_pool2d,
     max_pool2d_backward,
 )
@@ -31,7 +31,6 @@ from ._display import (
     kernel_misfit,
     present,
     tabulate,
-    with_cell_in,
 )
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ class PoolExplorer(Explorer):
             counted = settings["pooling"] == "counted"
             y = avg_pool2d(x, **geometry(settings), count_include_pad=counted)
             dx = avg_pool2d_backward(dy, x, **geometry(settings), count_include_pad=counted)
-            special = {"D": plain(_counts(window, counted))}
+            special = {"D": plain(divisors(window, counted))}
         tables = {"x": window.pad(x), "y": y, "dy": dy, "dx": dx}
         return {
             **frame,
@@ -164,12 +163,9 @@ class PoolExplorer(Explorer):
         divisor = {} if settings["pooling"] == "max" else {"D": "Divisor D"}
         return {"x": f"Input x{padded}", **divisor, **results}
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        target = "dx" if settings["mode"] == "backward" else "y"
-        if target not in frame:
-            return settings
-        return with_cell_in(np.shape(frame[target]), settings)
+    def pointed(self, settings: Settings) -> str:
+        """The table that the present mode looks into."""
+        return "dx" if settings["mode"] == "backward" else "y"
 
 
 def explore_pool(
@@ -260,16 +256,15 @@ def _refuse(explorer: PoolExplorer) -> None:
 
 def _winners(x: NDArray[np.float64], window: Window) -> list[list[int]]:
     """Where each window's winner lies, as its place in the image in row-major order, (Ho, Wo)."""
-    rows, columns = window.rows, window.columns
-    sides = ((rows.low, rows.high), (columns.low, columns.high))
-    steps = (rows.stride, columns.stride)
+    (Ho, Wo), (_, W) = window.out_size, window.image_size
+    stride = window.rows.stride, window.columns.stride
 
     def winner(i: int, j: int) -> int:
-        members = pool_members(x.shape, i, j, window.kernel_size, steps, sides)
+        members = pool_members(x.shape, i, j, window.kernel_size, stride, window.padding)
         h, q = pool_winner(x, 0, 0, members)
-        return h * columns.size + q
+        return h * W + q
 
-    return [[winner(i, j) for j in range(columns.out)] for i in range(rows.out)]
+    return [[winner(i, j) for j in range(Wo)] for i in range(Ho)]
 
 
 def geometry(settings: Settings) -> dict[str, Any]:

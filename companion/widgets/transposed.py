@@ -17,7 +17,7 @@ from companion.shapes import FloatArray, Window
 from companion.transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, gradient_misfit, present, tabulate, with_cell_in
+from ._display import Explorer, Frame, Part, gradient_misfit, present, tabulate
 from .conv import stuff
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TransposedExplorer(Explorer):
     def _misfit(self, settings: Settings) -> str | None:
         """Why there is nothing to show: the package's reason, or a gradient that is too small."""
         try:
-            size = _size(self.window(settings))
+            size = self.window(settings).image_size
         except ValueError as error:
             return f"These settings do not fit: {error}."
         return gradient_misfit("dz", size, settings)
@@ -105,7 +105,7 @@ class TransposedExplorer(Explorer):
         like_conv = {name: settings[name] for name in ("stride", "padding")}
         conv_dx, _, _ = conv2d_backward(inputs, np.zeros_like(z), weights, **like_conv)
 
-        Ho, Wo = _size(window)
+        Ho, Wo = window.image_size
         dz = np.asarray(settings["dz"])[:Ho, :Wo]
         dx, dw, _ = conv_transpose2d_backward(_images(dz), inputs, weights, **geometry(settings))
         return {
@@ -150,12 +150,9 @@ class TransposedExplorer(Explorer):
             **results.get(settings["mode"], {}),
         }
 
-    def settle(self, settings: Settings, frame: Frame) -> Settings:
-        """The settings with the cell on the table that is pointed at."""
-        target = {"scatter": "x", "backward": "x", "weight": "w"}.get(settings["mode"], "z")
-        if target not in frame:
-            return settings
-        return with_cell_in(np.shape(frame[target]), settings)
+    def pointed(self, settings: Settings) -> str:
+        """The table that the present mode looks into."""
+        return {"scatter": "x", "backward": "x", "weight": "w"}.get(settings["mode"], "z")
 
 
 def explore_transposed(
@@ -246,7 +243,7 @@ def explore_transposed(
         "cell": [0, 1],
     }
     explorer = TransposedExplorer(controls, settings)
-    out_size = _size(explorer.window(explorer.settings))
+    out_size = explorer.window(explorer.settings).image_size
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
         given = np.shape(explorer.settings["dz"])
@@ -259,11 +256,6 @@ def explore_transposed(
 def geometry(settings: Settings) -> dict[str, Any]:
     """What :func:`companion.conv_transpose2d` takes beside its arrays."""
     return {slider.name: settings[slider.name] for slider in GEOMETRY}
-
-
-def _size(window: Window) -> tuple[int, int]:
-    """Size of the output, which is the image of the convolution that leads back."""
-    return window.rows.size, window.columns.size
 
 
 def _images(table: ArrayLike) -> FloatArray:
