@@ -7,13 +7,14 @@ Chapter ``gradcheck``. Finite differences (equation gradcheck-central) and the a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .network import LayerLike, check_protocol
+from .network import LayerLike, check_protocol, fill_grads
 from .shapes import (
     FloatArray,
     as_array,
@@ -65,6 +66,10 @@ class ArgumentReport:
     kinks : tuple of indices
         Entries where the function bends within a step: there, any value between the one-sided
         slopes was accepted, as found with the smallest steps.
+    hint : str
+        What may be wrong, where that is plain to see: all entries are off by one factor, the
+        function does not depend on the argument, or rounds it to float32. Of a gradient that
+        agrees: that it is zero everywhere, and so hardly tested.
     """
 
     name: str
@@ -77,25 +82,37 @@ class ArgumentReport:
     largest: float = 0.0
     rounding: float = 0.0
     kinks: tuple[Index, ...] = ()
+    hint: str = ""
 
     def __str__(self) -> str:
         n = len(self.kinks)
         bends = f"; {n} entr{'y' if n == 1 else 'ies'} at a kink" if n else ""
+        hint = f"; {self.hint}" if self.hint else ""
         if self.ok:
             hides = self.rounding > 0.01 * self.largest
             hidden = f"; rounding hides mistakes up to {self.rounding:.1e}" if hides else ""
-            return f"{self.name}: agrees, relative error at most {self.relative:.1e}{bends}{hidden}"
+            agrees = f"agrees, relative error at most {self.relative:.1e}"
+            return f"{self.name}: {agrees}{bends}{hidden}{hint}"
         return (
-            f"{self.name}: WRONG, most at {self.index}: gradient {self.analytic:.6g}, "
-            f"finite differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}"
+            f"{self.name}: WRONG, most at {self.index}: gradient {self.analytic:.6g}, finite "
+            f"differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}{hint}"
         )
 
 
 @dataclass(frozen=True)
 class GradientReport:
-    """One :class:`ArgumentReport` for each argument of the function."""
+    """One :class:`ArgumentReport` for each argument of the function.
+
+    Attributes
+    ----------
+    arguments : tuple of ArgumentReport
+        In their order, without those that have no gradient.
+    notes : tuple of str
+        What is no wrong gradient, and may do harm elsewhere: an argument that is written into.
+    """
 
     arguments: tuple[ArgumentReport, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -103,7 +120,7 @@ class GradientReport:
         return all(argument.ok for argument in self.arguments)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.arguments))
+        return "\n".join([*map(str, self.arguments), *(f"note: {note}" for note in self.notes)])
 
 
 @dataclass(frozen=True)
@@ -118,18 +135,21 @@ class AdjointReport:
         <A x, y> and <x, A^T y>.
     relative : float
         Their difference, divided by the size of the terms they sum.
+    hint : str
+        What may be wrong, where that is plain to see: the map is not linear.
     """
 
     ok: bool
     left: float
     right: float
     relative: float
+    hint: str = ""
 
     def __str__(self) -> str:
         verdict = "agree" if self.ok else "DIFFER"
         return (
             f"<A x, y> = {self.left:.12g} and <x, A^T y> = {self.right:.12g} {verdict}: "
-            f"relative difference {self.relative:.1e}"
+            f"relative difference {self.relative:.1e}{'; ' if self.hint else ''}{self.hint}"
         )
 
 
@@ -285,16 +305,18 @@ def check_gradient(
     points = [
         as_float(name, a).astype(np.float64) for name, a in zip(names, arguments, strict=True)
     ]
-    z, eps = _output(forward, points)
+    z, eps, written = _output(forward, points, names)
     if cotangent is None:
         cotangent = rng.standard_normal(z.shape)
     dz = as_gradient("cotangent", cotangent, z.shape, "the output").astype(np.float64)
+    if not np.isfinite(dz).all() or (dz.size and not dz.any()):
+        raise ValueError("cotangent must be finite, and not zero everywhere")
     with np.errstate(over="ignore"):
         magnitude = float(np.abs(dz * z).sum())
     if not np.isfinite(magnitude):
         raise ValueError("forward must give smaller numbers: the sum of all of them overflows")
 
-    gradients = _gradients(backward, dz, points, names)
+    gradients, written_back = _gradients(backward, dz, points, names)
     reports = []
     for position, (name, x, analytic) in enumerate(zip(names, points, gradients, strict=True)):
         if analytic is None:
@@ -309,22 +331,27 @@ def check_gradient(
             noise = 64 * eps * magnitude / float(steps.min())
             picked = np.array([analytic[index] for index in chosen])
             sides = _Sides(loss, x, chosen, steps)
-            reports.append(_compare(name, chosen, picked, sides, rtol, noise))
+            found = _compare(name, chosen, picked, sides, rtol, noise)
+            if not found.ok and not found.hint and _rounds(forward, points, position, z):
+                found = replace(found, hint="forward rounds it to float32: compute in float64")
+            reports.append(found)
         else:
             reports.append(ArgumentReport(name))
     if not reports:
         raise ValueError("backward must return at least one gradient to check, got none")
-    report = GradientReport(tuple(reports))
+    report = GradientReport(tuple(reports), (*written, *written_back))
     if not report.ok:
         raise GradientError(report)
     return report
 
 
 def _output(
-    forward: Callable[..., ArrayLike], points: Sequence[FloatArray]
-) -> tuple[NDArray[Any], float]:
-    """What ``forward`` returns, if it is finite and the same each time, and its precision."""
-    z, again = (_numbers("forward", forward(*_copies(points))) for _ in range(2))
+    forward: Callable[..., ArrayLike], points: Sequence[FloatArray], names: Sequence[str]
+) -> tuple[NDArray[Any], float, list[str]]:
+    """What ``forward`` returns, if it is finite and the same each time; its precision; notes."""
+    given = _copies(points)
+    z = _numbers("forward", forward(*given))
+    again = _numbers("forward", forward(*_copies(points)))
     if not np.isfinite(z).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(z))[0])
         raise ValueError(
@@ -339,7 +366,32 @@ def _output(
             "forward gives another result for the same arguments: let what it draws at random, "
             "or remembers, be the same each time"
         )
-    return z, eps
+    return z, eps, _written("forward", names, points, given)
+
+
+def _rounds(
+    forward: Callable[..., ArrayLike], points: Sequence[FloatArray], position: int, z: NDArray[Any]
+) -> bool:
+    """Whether one argument in float32 gives the very same result in float64."""
+    rounded = _copies(points)
+    rounded[position] = rounded[position].astype(np.float32).astype(np.float64)
+    if z.dtype != np.float64 or np.array_equal(rounded[position], points[position]):
+        return False
+    return np.array_equal(np.asarray(forward(*rounded)), z)
+
+
+def _written(
+    called: str,
+    names: Sequence[str],
+    before: Sequence[FloatArray],
+    after: Sequence[FloatArray],
+) -> list[str]:
+    """Which of its arguments a function wrote into, in words."""
+    return [
+        f"{called} writes into {name}, which its caller may still need: work on a copy"
+        for name, one, other in zip(names, before, after, strict=True)
+        if not np.array_equal(one, other, equal_nan=True)
+    ]
 
 
 def _gradients(
@@ -347,17 +399,28 @@ def _gradients(
     dz: FloatArray,
     points: Sequence[FloatArray],
     names: Sequence[str],
-) -> list[FloatArray | None]:
-    """What ``backward`` returns for each argument; copied, for forward may write over it."""
-    returned = backward(*_copies([dz, *points]))
+) -> tuple[list[FloatArray | None], list[str]]:
+    """What ``backward`` returns for each argument, copied, for forward may write over it; notes."""
+    given = _copies([dz, *points])
+    try:
+        returned = backward(*given)
+    except TypeError as error:
+        error.add_note(
+            f"backward was called as backward(dz, {', '.join(names)}); a layer, whose backward "
+            "takes dz alone, is checked by check_layer"
+        )
+        raise
     lone = len(points) == 1 and isinstance(returned, list) and len(returned) != 1
     gradients = (returned,) if lone or not isinstance(returned, tuple | list) else returned
     if len(gradients) != len(points):
-        raise ValueError(f"backward must return {len(points)} gradients, got {len(gradients)}")
-    return [
+        raise ValueError(
+            f"backward must return {len(points)} gradients, as a tuple, got {len(gradients)}"
+        )
+    gradients = [
         None if g is None else as_gradient(f"the gradient of {name}", g, x.shape, name).copy()
         for g, name, x in zip(gradients, names, points, strict=True)
     ]
+    return gradients, _written("backward", ["dz", *names], [dz, *points], given)
 
 
 def check_layer(
@@ -379,7 +442,7 @@ def check_layer(
         are left as the check filled them.
     x : array_like
         An input; used in float64. For whole numbers, such as places to look up, ``backward`` may
-        return None.
+        return None; ``forward`` gets them as float64 all the same, and looks up ``x.astype(int)``.
     step, rtol, entries, rng
         As for :func:`check_gradient`. Every entry takes two forward passes or more: for a network
         of thousands of parameters give ``entries=20``.
@@ -395,7 +458,8 @@ def check_layer(
         If a gradient is wrong; its ``report`` says where and by how much.
     TypeError, ValueError
         If a gradient has the wrong shape, is missing or None, or is added to what was there before;
-        or if ``layer.forward`` gives what :func:`check_gradient` refuses.
+        if ``backward_params``, where there is one, leaves other gradients than ``backward``; or if
+        ``layer.forward`` gives what :func:`check_gradient` refuses.
 
     Notes
     -----
@@ -407,7 +471,11 @@ def check_layer(
     >>> check_layer(Dense(3, 2), np.ones((4, 3))).ok
     True
     """
-    check_protocol("layer", layer)
+    try:
+        check_protocol("layer", layer)
+    except TypeError as error:
+        error.add_note("check_layer checks a layer or a network, check_gradient a function")
+        raise
     x_is_whole = np.asarray(x).dtype.kind in "iu"  # such as words to look up: without a gradient
     before = layer.params
     start = {name: as_float(name, value) for name, value in before.items()}
@@ -422,15 +490,29 @@ def check_layer(
 
     def forward(x: FloatArray, *values: FloatArray) -> ArrayLike:
         layer.params = kind(zip(start, _copies(values), strict=True))
-        output: ArrayLike = layer.forward(x)
+        try:
+            output: ArrayLike = layer.forward(x)
+        except IndexError as error:
+            error.add_note("x is float64 here, whole numbers too: look up with x.astype(int)")
+            raise
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
         forward(x.copy(), *values)
-        _, once = _gradients_of(layer, dz.copy(), start)
+        _, once = _gradients_of(layer, layer.backward, dz.copy(), start)
         forward(x.copy(), *values)
-        dx, again = _gradients_of(layer, dz.copy(), start)
-        _refuse_other_gradients(once, again)
+        dx, again = _gradients_of(layer, layer.backward, dz, start)
+        _refuse_other_gradients(
+            once,
+            again,
+            "layer.backward gave another grads[{}] when it was called again with the same "
+            "arguments: set it, and do not add to it; draw nothing at random",
+        )
+        forward(x.copy(), *values)
+        _, alone = _gradients_of(layer, partial(fill_grads, layer), dz.copy(), start)
+        _refuse_other_gradients(
+            once, alone, "layer.backward_params leaves another grads[{}] than backward"
+        )
         if dx is None and not x_is_whole:
             raise ValueError(
                 "layer.backward must return the gradient for the input, got None: "
@@ -455,10 +537,13 @@ def check_layer(
 
 
 def _gradients_of(
-    layer: LayerLike, dz: FloatArray, params: dict[str, FloatArray]
+    layer: LayerLike,
+    backward: Callable[[FloatArray], Any],
+    dz: FloatArray,
+    params: dict[str, FloatArray],
 ) -> tuple[Any, dict[str, FloatArray]]:
-    """What ``layer.backward`` returns, and copies of what it leaves in ``grads``."""
-    dx = layer.backward(dz)
+    """What the layer's backward pass returns, and copies of what it leaves in ``grads``."""
+    dx = backward(dz)
     check_protocol("layer", layer)
     if missing := sorted(params.keys() - layer.grads.keys()):
         raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
@@ -468,15 +553,14 @@ def _gradients_of(
     }
 
 
-def _refuse_other_gradients(once: dict[str, FloatArray], again: dict[str, FloatArray]) -> None:
+def _refuse_other_gradients(
+    once: dict[str, FloatArray], again: dict[str, FloatArray], message: str
+) -> None:
     """Two backward passes with the same arguments must leave the same gradients."""
     for name, gradient in once.items():
         most = _largest(gradient[np.isfinite(gradient)])
         if not np.allclose(again[name], gradient, rtol=0.0, atol=1e-3 * most, equal_nan=True):
-            raise ValueError(
-                f"layer.backward gave another grads[{name!r}] when it was called again with the "
-                "same arguments: set it, and do not add to it; draw nothing at random"
-            )
+            raise ValueError(message.format(repr(name)))
 
 
 @nan_is_an_answer
@@ -502,7 +586,8 @@ def check_adjoint(
     y : array_like, optional
         Any array of the output's shape. Default: random normal.
     rtol : float
-        Largest difference accepted, as a part of the size of the terms summed. Default 1e-12.
+        Largest difference accepted, as a part of the size of the terms summed; at least 8e-6 where
+        float32 is returned. Default 1e-12.
     rng : numpy.random.Generator, optional
         Draws ``y``. Default: as for :func:`check_gradient`.
 
@@ -540,10 +625,13 @@ def check_adjoint(
     left, right = float((ax * y).sum()), float((x * aty).sum())  # gradcheck-adjoint
     size = float(np.abs(ax * y).sum() + np.abs(x * aty).sum())
     relative = abs(left - right) / size if size else 0.0
-    report = AdjointReport(relative <= rtol, left, right, relative)
-    if not report.ok:
-        raise GradientError(report)
-    return report
+    if np.float32 in (ax.dtype, aty.dtype):
+        rtol = max(rtol, 64 * float(np.finfo(np.float32).eps))
+    if relative <= rtol:
+        return AdjointReport(True, left, right, relative)
+    constant = _numbers("forward", forward(np.zeros_like(x))).any()
+    hint = "forward(0) is not 0: leave out what is added, such as a bias" if constant else ""
+    raise GradientError(AdjointReport(False, left, right, relative, hint))
 
 
 def check_callable(name: str, function: Any) -> None:
@@ -620,8 +708,13 @@ def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step
 def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
     nudged = x.astype(np.result_type(x.dtype, np.complex64))
     nudged[index] += 1j * step
-    imaginary = float(_one_number(f(nudged), "cfiub").imag)
-    return imaginary / step  # gradcheck-complex
+    value = _one_number(f(nudged), "cfiub")
+    if value.dtype.kind != "c":
+        raise TypeError(
+            f"f must return a complex number for complex x, got {value.dtype}: abs, norm, .real "
+            "and casts to float lose the imaginary part, in which the slope is"
+        )
+    return float(value.imag) / step  # gradcheck-complex
 
 
 _METHODS = {  # how to take a slope, and by how much to widen the default step
@@ -711,9 +804,10 @@ def _compare(
         off = np.where(kinked, _outside(analytic, slopes, jumps, noise), abs(analytic - numerical))
     off = np.where(np.isnan(off), np.inf, off)
     worst = int(np.argmax(off))
+    ok = bool(np.isfinite(allowed) and np.all(off <= allowed))
     return ArgumentReport(
         name=name,
-        ok=bool(np.isfinite(allowed) and np.all(off <= allowed)),
+        ok=ok,
         index=chosen[worst],
         analytic=float(analytic[worst]),
         numerical=float(numerical[worst]),
@@ -722,7 +816,27 @@ def _compare(
         largest=scale,
         rounding=rounding,
         kinks=tuple(index for index, bends in zip(chosen, kinked, strict=True) if bends),
+        hint=_hint(analytic[~kinked], numerical[~kinked], allowed, ok=ok),
     )
+
+
+def _hint(analytic: FloatArray, numerical: FloatArray, allowed: float, *, ok: bool) -> str:
+    """What may be wrong with a gradient, if it is plain to see in all of its entries."""
+    if ok:
+        tested = analytic.any() or numerical.any()
+        return "" if tested else "all of the gradient is zero here: try other numbers"
+    if np.isnan(numerical).any():
+        return "forward is not finite everywhere within a step: give a smaller step"
+    if not numerical.any():
+        return "forward gives the same whatever it is: is it used?" if len(numerical) else ""
+    if not analytic.any():
+        return "all of the gradient is zero"
+    factor = float(analytic @ numerical / (numerical @ numerical))
+    clear = np.abs(numerical) > 10 * allowed
+    same = np.abs(analytic - factor * numerical) <= max(1.0, abs(factor)) * allowed
+    if np.count_nonzero(clear) >= 3 and same.all():
+        return f"every entry is {factor:.4g} times what it should be"
+    return ""
 
 
 def _kinked(jump: FloatArray, near: FloatArray, allowed: float, scale: float) -> NDArray[np.bool_]:

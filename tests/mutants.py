@@ -39,7 +39,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "softmax": [*GENERAL, "softmax"],
     "shapes": ["shapes", *GENERAL, "im2col", "conv", "pool"],
     "transposed": [*GENERAL, "transposed"],
-    "gradcheck": ["gradcheck", "public_door"],
+    "gradcheck": ["gradcheck", "gradcheck_hints", "public_door"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
     "train": ["train", "checkpoint", "public_door"],

@@ -677,7 +677,7 @@ def test_what_rounding_hides_is_said(claimed):
     arguments = (lambda x: x + 1e12, lambda dz, _: claimed * dz, [0.5, 1.5])
     (report,) = check_gradient(*arguments).arguments
     assert report.rounding > 1
-    assert str(report).endswith(f"; rounding hides mistakes up to {report.rounding:.1e}")
+    assert f"; rounding hides mistakes up to {report.rounding:.1e}" in str(report)
     (clear,) = check_gradient(np.sin, lambda dz, x: dz * np.cos(x), [0.5, 1.5]).arguments
     assert clear.rounding < 1e-6 * clear.largest
     assert "rounding" not in str(clear)
