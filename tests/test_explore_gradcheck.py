@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, Any] = {
         lambda x: 1 / (2 * np.sqrt(x)),
         0.01,
     ),
-    "abs": (np.abs, np.sign, 1e-4),
+    "abs": (lambda x: np.abs(x) + 0 * x, np.sign, 1e-4),
 }
 
 
