@@ -164,7 +164,8 @@ class Sequential(Layer):
     -----
     Chapter ``network``, equations network-forward, network-backward and network-dtheta. ``params``
     and ``grads`` join those of the layers under the names ``"<position>.<name>"``; assigning to
-    ``params`` replaces them in the layers.
+    ``params`` replaces them in the layers. ``network[0]`` is the first layer, ``len(network)`` says
+    how many there are, and a loop goes through them.
 
     Examples
     --------
@@ -263,6 +264,8 @@ class Sequential(Layer):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all.
 
+        Only ``params`` are written: what else a layer remembers, such as running averages, is not.
+
         Parameters
         ----------
         path : path
@@ -299,6 +302,15 @@ class Sequential(Layer):
         new = load_arrays(path, "parameters")
         self.params = checked_params(self.params, new, str(path))
         return self
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, position: int) -> LayerLike:
+        return self.layers[position]
+
+    def __iter__(self) -> Iterator[LayerLike]:
+        return iter(self.layers)
 
     def _named(self, part: str) -> Iterator[tuple[str, FloatArray]]:
         for position, layer in enumerate(self.layers):

@@ -143,8 +143,8 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        If a setting is not a number in its range. In ``step``: if parameters and gradients do not
-        fit each other, or what is remembered.
+        If a setting is not a number in its range, or was set to one before a ``step``. In ``step``:
+        if parameters and gradients do not fit each other, or what is remembered.
     RuntimeError
         In ``step``: if the network has no gradients yet.
 
@@ -172,13 +172,20 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__("velocity")
-        self.learning_rate = rate_or_schedule(learning_rate)
-        self.momentum = in_range("momentum", momentum, low=0.0, below=1.0)
-        self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
+        self.learning_rate, self.momentum = learning_rate, momentum
+        self.weight_decay = weight_decay
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse settings out of their range; they may be set between steps."""
+        self.learning_rate = rate_or_schedule(self.learning_rate)
+        self.momentum = in_range("momentum", self.momentum, low=0.0, below=1.0)
+        self.weight_decay = in_range("weight_decay", self.weight_decay, low=0.0)
 
     @nan_is_an_answer
     def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
+        self._check()
         rate = rate_at(self.learning_rate, self._steps)
         velocity = self._memory["velocity"]
         params, gradients = params_and_gradients(network, self._memory)
@@ -223,8 +230,8 @@ class Adam(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        If a setting is not a number in its range. In ``step``: if parameters and gradients do not
-        fit each other, or what is remembered.
+        If a setting is not a number in its range, or was set to one before a ``step``. In ``step``:
+        if parameters and gradients do not fit each other, or what is remembered.
     RuntimeError
         In ``step``: if the network has no gradients yet.
 
@@ -253,15 +260,22 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__("mean", "square")
-        self.learning_rate = rate_or_schedule(learning_rate)
-        self.beta1 = in_range("beta1", beta1, low=0.0, below=1.0)
-        self.beta2 = in_range("beta2", beta2, low=0.0, below=1.0)
-        self.eps = in_range("eps", eps, above=0.0)
-        self.weight_decay = in_range("weight_decay", weight_decay, low=0.0)
+        self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
+        self.eps, self.weight_decay = eps, weight_decay
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse settings out of their range; they may be set between steps."""
+        self.learning_rate = rate_or_schedule(self.learning_rate)
+        self.beta1 = in_range("beta1", self.beta1, low=0.0, below=1.0)
+        self.beta2 = in_range("beta2", self.beta2, low=0.0, below=1.0)
+        self.eps = in_range("eps", self.eps, above=0.0)
+        self.weight_decay = in_range("weight_decay", self.weight_decay, low=0.0)
 
     @nan_is_an_answer
     def step(self, network: LayerLike) -> None:
         """Move every parameter of a layer or network against its gradient."""
+        self._check()
         rate = rate_at(self.learning_rate, self._steps)
         means, squares = self._memory["mean"], self._memory["square"]
         params, gradients = params_and_gradients(network, self._memory)
@@ -307,7 +321,10 @@ def params_and_gradients(
     gradients = network.grads
     if missing := sorted(params.keys() - gradients.keys()):
         names = ", ".join(missing)
-        raise RuntimeError(f"no gradient for parameter {names}: call backward before step")
+        raise RuntimeError(
+            f"no gradient for parameter {names}: call backward before step; it must set one for "
+            "each parameter, zeros where none is to move"
+        )
     for name, remembered in (entry for kind in memory.values() for entry in kind.items()):
         if name not in params or remembered.shape != params[name].shape:
             raise ValueError(

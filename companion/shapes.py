@@ -465,9 +465,8 @@ def as_float(name: str, value: ArrayLike, axes: str | None = None) -> FloatArray
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
     else:
-        raise TypeError(
-            f"{name} must hold float32, float64, integers or booleans, got dtype {array.dtype}"
-        )
+        kind = "None" if value is None else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must hold float32, float64, integers or booleans, got {kind}")
     if axes is not None and array.ndim != len(axes.split()):
         expected = axes.replace(" ", ", ")
         raise ValueError(f"{name} must have the axes ({expected}), got shape {array.shape}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -129,15 +130,15 @@ def fit(
         :func:`~companion.augment.random_shift`. Default: none.
     after_epoch : callable, optional
         ``after_epoch(history)`` is called with the history so far at the end of each epoch, when
-        the network has that epoch's parameters.
+        the network has that epoch's parameters. If it returns True, training stops there.
     checkpoint : path, optional
         Written after each epoch, whole or not at all: all that is needed to go on.
     resume : bool
         Go on from the checkpoint, or start anew if there is none. The result is bit for bit that of
         a run that was never interrupted, if all that decides a step is the same. Compared are the
-        examples, the validation set, the batch size, and of the optimiser its class, its numbers
-        and the package's schedule. Default False: an existing checkpoint is an error, since a new
-        run would overwrite it.
+        examples, the validation set, the batch size, and of the optimiser its class, its numbers,
+        as ``after_epoch`` left them, and the package's schedule. Default False: an existing
+        checkpoint is an error, since a new run would overwrite it.
     rng : numpy.random.Generator, optional
         Shuffles the examples, sets some aside, and serves ``augment``. Default: a fresh generator.
     progress : bool
@@ -159,6 +160,11 @@ def fit(
         If the checkpoint's folder is missing, or the checkpoint cannot be written or read.
     FloatingPointError
         If the loss is no longer a finite number.
+
+    Warns
+    -----
+    UserWarning
+        If the output looks like probabilities: the loss takes logits, and has the softmax in it.
 
     Notes
     -----
@@ -226,8 +232,12 @@ def fit(
                         training.best_params = {n: p.copy() for n, p in network.params.items()}
                 if path:
                     save_checkpoint(path, training)
-                if after_epoch is not None:
-                    after_epoch(_history(training))
+                is_enough = after_epoch is not None and after_epoch(_history(training)) is True
+                if path and training.identity["optimizer"] != _called_with(optimizer):
+                    training.identity["optimizer"] = _called_with(optimizer)  # set by after_epoch
+                    save_checkpoint(path, training)
+                if is_enough:
+                    break
     except KeyboardInterrupt as stop:
         stop.add_note(_stopped(training, keep_best=keep_best))
         raise
@@ -367,10 +377,22 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
             f"the loss is {loss} at step {len(training.step_loss)}: "
             "try a smaller learning rate, and check the examples for NaN"
         )
+    if not training.step_loss and _are_distributions(logits):
+        warnings.warn(
+            "the network's output looks like probabilities, and should be logits: leave out the "
+            "softmax, which the loss has in it",
+            stacklevel=2,
+        )
     fill_grads(network, dz)
     training.optimizer.step(network)
     training.step_loss.append(loss)
     return Evaluation(loss, float((logits.argmax(axis=1) == y).mean()))
+
+
+def _are_distributions(rows: FloatArray) -> bool:
+    """Whether every row is of positive numbers that sum to one, as softmax gives."""
+    sums = rows.sum(axis=1)
+    return rows.shape[1] > 1 and bool((rows > 0).all() and np.allclose(sums, 1, atol=1e-5))
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

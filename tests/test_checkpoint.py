@@ -378,3 +378,35 @@ def test_as_many_examples_are_held_out_as_the_share_asks_for(tmp_path):
         rewritten(path, held_out=wrong)
         with pytest.raises(ValueError, match=f"must hold out {len(held_out)} of the examples"):
             train("a share for validation", checkpoint=path, resume=True)
+
+
+def test_a_rate_that_was_changed_on_the_way_is_compared_too(tmp_path):
+    """Or a resumed run would begin with the first rate again."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)), np.arange(20) % 3
+    settings = {"checkpoint": tmp_path / "run.npz", "resume": True, "progress": False}
+
+    def run(epochs, optimizer):
+        def halve(_):
+            optimizer.learning_rate /= 2
+
+        network = Dense(4, 3, rng=np.random.default_rng(1))
+        rng = np.random.default_rng(2)
+        fit(
+            network,
+            x,
+            y,
+            epochs=epochs,
+            optimizer=optimizer,
+            after_epoch=halve,
+            rng=rng,
+            **settings,
+        )
+        return network
+
+    run(2, SGD(0.4))
+    with pytest.raises(ValueError, match=r"its optimizer is 'SGD\(learning_rate=0\.1.*0\.4"):
+        run(4, SGD(0.4))
+    resumed = run(4, SGD(0.1))
+    settings["checkpoint"] = tmp_path / "whole.npz"
+    np.testing.assert_array_equal(resumed.params["w"], run(4, SGD(0.4)).params["w"])

@@ -687,3 +687,14 @@ def test_a_layer_that_forgot_its_base_is_told():
 
     with pytest.raises(TypeError, match=r"got Forgot\(\): does its __init__ call super"):
         Sequential([Forgot()])
+
+
+def test_a_network_is_a_row_of_its_layers():
+    layers = [Dense(3, 4), ReLU(), Dense(4, 2)]
+    network = Sequential(layers)
+    assert len(network) == 3
+    assert list(network) == layers
+    assert network[0] is layers[0]
+    assert network[-1] is layers[2]
+    with pytest.raises(IndexError):
+        network[3]

@@ -419,3 +419,30 @@ def test_a_parameter_that_is_a_whole_number_comes_back_from_a_check_and_a_file(t
     for params in (network.params, again.params):
         for name, value in before.items():
             np.testing.assert_array_equal(params[name], value)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value", "error"),
+    [
+        (SGD(0.1), "learning_rate", -1.0, ValueError),
+        (SGD(0.1), "learning_rate", "0.1", TypeError),
+        (SGD(0.1), "learning_rate", float("nan"), ValueError),
+        (SGD(0.1), "momentum", 5.0, ValueError),
+        (SGD(0.1), "weight_decay", -0.1, ValueError),
+        (Adam(0.1), "learning_rate", 0.0, ValueError),
+        (Adam(0.1), "beta1", 1.0, ValueError),
+        (Adam(0.1), "beta2", 1.0, ValueError),
+        (Adam(0.1), "eps", 0.0, ValueError),
+        (Adam(0.1), "weight_decay", -0.1, ValueError),
+    ],
+)
+def test_a_setting_that_is_changed_between_steps_is_checked(optimizer, name, value, error):
+    layer = Dense(2, 2)
+    layer.forward(np.ones((1, 2)))
+    layer.backward(np.ones((1, 2)))
+    before = layer.params
+    setattr(optimizer, name, value)
+    with pytest.raises(error, match=f"{name} must be"):
+        optimizer.step(layer)
+    assert layer.params is before
+    assert optimizer.state["steps"] == 0

@@ -25,6 +25,8 @@ from companion import (
     evaluate,
     fit,
     load_digits,
+    softmax,
+    softmax_backward,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -689,3 +691,52 @@ def test_a_bar_says_the_accuracy_of_the_batch(bars):
 def test_no_examples_are_refused_by_name():
     with pytest.raises(ValueError, match="x must hold at least one example, got none"):
         fit(Dense(2, 2), np.ones((0, 2)), np.zeros(0, int), progress=False)
+
+
+def test_training_stops_where_after_epoch_says_so():
+    seen = []
+
+    def enough(history):
+        seen.append(len(history.train_loss))
+        return len(seen) == 3
+
+    x, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
+    history = fit(Dense(4, 3), x, y, epochs=9, after_epoch=enough, progress=False)
+    assert seen == [1, 2, 3]
+    assert len(history.train_loss) == 3
+
+    def says_something(history):
+        return history.train_loss  # true, but no answer to whether to stop
+
+    history = fit(Dense(4, 3), x, y, epochs=2, after_epoch=says_something, progress=False)
+    assert len(history.train_loss) == 2
+
+
+def test_probabilities_in_place_of_logits_are_warned_of_once():
+    class Softmax(Layer):
+        def forward(self, x):
+            self.a = softmax(x)
+            return self.a
+
+        def backward(self, dz):
+            return softmax_backward(dz, self.a)
+
+    x, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
+    with pytest.warns(UserWarning, match="looks like probabilities, and should be logits") as seen:
+        fit(Sequential([Dense(4, 3), Softmax()]), x, y, epochs=2, batch_size=5, progress=False)
+    assert len(seen) == 1
+    one_class = np.zeros(20, int)  # of which every probability is 1
+    fit(Sequential([Dense(4, 1), Softmax()]), x, one_class, progress=False)
+
+
+def test_a_layer_without_gradients_is_told_what_to_set():
+    class Frozen(Dense):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.grads = {}
+            return dx
+
+    x, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
+    network = Sequential([Dense(4, 4), Frozen(4, 3)])
+    with pytest.raises(RuntimeError, match=r"parameter 1\.b, 1\.w: .* zeros where none is to move"):
+        fit(network, x, y, progress=False)
