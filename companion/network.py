@@ -31,7 +31,7 @@ from .shapes import (
 class LayerLike(Protocol):
     """What is asked of a layer, whether or not it is a :class:`Layer`."""
 
-    params: dict[str, FloatArray]
+    params: Any  # a dictionary of arrays; any, for dict[str, X] fits no dictionary but its own kind
 
     @property
     def grads(self) -> Mapping[str, FloatArray]:
