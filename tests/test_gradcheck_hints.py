@@ -37,10 +37,12 @@ def test_a_gradient_that_is_off_by_one_factor_says_which(scale, shift, hint):
     assert (f"; {hint}" in str(caught.value)) == bool(hint)
 
 
-def test_two_entries_are_too_few_for_a_factor():
+@pytest.mark.parametrize(("x", "hint"), [([0.5, 1.0], "every entry is 2 times"), ([0.5], "")])
+def test_one_entry_is_too_few_for_a_factor(x, hint):
     with pytest.raises(GradientError) as caught:
-        check_gradient(np.sin, lambda dz, x: 2 * dz * np.cos(x), [0.5, 1.0])
-    assert caught.value.report.arguments[0].hint == ""
+        check_gradient(np.sin, lambda dz, x: 2 * dz * np.cos(x), x)
+    assert caught.value.report.arguments[0].hint.startswith(hint)
+    assert bool(caught.value.report.arguments[0].hint) == bool(hint)
 
 
 def test_a_factor_is_seen_beside_kinks():
