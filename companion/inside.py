@@ -18,6 +18,7 @@ from .network import (
     all_logits,
     batches,
     check_protocol,
+    end_training,
     logits_of,
     most_likely,
 )
@@ -412,8 +413,11 @@ def principal_components(features: ArrayLike, *, dimensions: int = 2) -> Project
 
 
 def _copy(network: LayerLike) -> LayerLike:
+    """A network to look into: the caller's own keeps what it remembers."""
     check_protocol("network", network)
-    return copy.deepcopy(network)
+    copied = copy.deepcopy(network)
+    end_training(copied)
+    return copied
 
 
 def _covered(axis: Axis) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, Self, cast
 
 import numpy as np
@@ -238,7 +239,8 @@ class Sequential(Layer):
     def predict(self, x: ArrayLike, *, batch_size: int = 256) -> NDArray[np.intp]:
         """Most likely class (N,) of each example: the place of its largest logit.
 
-        These are forward passes: a ``backward`` after them belongs to the last of them.
+        These are forward passes: a ``backward`` after them belongs to the last of them. A layer
+        whose attribute ``training`` is True, such as dropout, finds it False meanwhile.
 
         Parameters
         ----------
@@ -259,7 +261,9 @@ class Sequential(Layer):
         FloatingPointError
             If a logit is NaN, so that no class is the most likely.
         """
-        return most_likely(all_logits(self, as_examples("x", x), as_int("batch_size", batch_size)))
+        examples, size = as_examples("x", x), as_int("batch_size", batch_size)
+        with in_use(self):
+            return most_likely(all_logits(self, examples, size))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every parameter to ``path`` (NumPy's ``.npz``), whole or not at all.
@@ -375,6 +379,25 @@ def _leaves(layer: LayerLike) -> list[LayerLike]:
     if not isinstance(layer, Sequential):
         return [layer]
     return [leaf for part in layer.layers for leaf in _leaves(part)]
+
+
+@contextmanager
+def in_use(network: LayerLike) -> Iterator[None]:
+    """Meanwhile, layers whose attribute ``training`` is True, such as dropout, find it False."""
+    layers = end_training(network)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = True
+
+
+def end_training(network: LayerLike) -> list[Any]:
+    """Set ``training`` to False where it is True; the layers that had it."""
+    layers: list[Any] = [x for x in _leaves(network) if getattr(x, "training", None) is True]
+    for layer in layers:
+        layer.training = False
+    return layers
 
 
 def checked_params(

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Training, fingerprint, load_checkpoint, save_checkpoint
 from .files import as_path, check_place
-from .network import LayerLike, batches, check_protocol, fill_grads, logits_of
+from .network import LayerLike, batches, check_protocol, fill_grads, in_use, logits_of
 from .optim import SGD, CosineDecay
 from .progress import progress_bar
 from .shapes import (
@@ -168,8 +168,9 @@ def fit(
 
     Notes
     -----
-    Chapter ``digits``. A layer does in validation what it does in training, and only its ``params``
-    are saved: a layer with other memory, such as running averages, has to keep that itself.
+    Chapter ``digits``. In validation, as in :func:`evaluate`, a layer whose attribute ``training``
+    is True, such as dropout, finds it False. Only ``params`` are saved: a layer with other memory,
+    such as running averages, has to keep that itself.
 
     Examples
     --------
@@ -321,6 +322,8 @@ def evaluate(
 ) -> Evaluation:
     """Loss and accuracy of a network on examples it does not learn from.
 
+    A layer whose attribute ``training`` is True, such as dropout, finds it False meanwhile.
+
     Parameters
     ----------
     network : layer or Sequential
@@ -360,11 +363,12 @@ def evaluate(
     if not len(examples):
         return Evaluation(float("nan"), float("nan"))
     loss = right = 0.0
-    for batch in batches(len(examples), size):
-        logits = logits_of(network, examples[batch])
-        loss += cross_entropy(logits, classes[batch]) * len(logits)
-        said = ~np.isnan(logits).any(axis=1)  # with a NaN among them, none is the largest
-        right += float((said & (logits.argmax(axis=1) == classes[batch])).sum())
+    with in_use(network):
+        for batch in batches(len(examples), size):
+            logits = logits_of(network, examples[batch])
+            loss += cross_entropy(logits, classes[batch]) * len(logits)
+            said = ~np.isnan(logits).any(axis=1)  # with a NaN among them, none is the largest
+            right += float((said & (logits.argmax(axis=1) == classes[batch])).sum())
     return Evaluation(loss / len(examples), right / len(examples))
 
 

@@ -20,11 +20,13 @@ from companion import (
     MaxPool2D,
     ReLU,
     Sequential,
+    activations,
     cosine_decay,
     cross_entropy,
     evaluate,
     fit,
     load_digits,
+    saliency,
     softmax,
     softmax_backward,
 )
@@ -740,3 +742,52 @@ def test_a_layer_without_gradients_is_told_what_to_set():
     network = Sequential([Dense(4, 4), Frozen(4, 3)])
     with pytest.raises(RuntimeError, match=r"parameter 1\.b, 1\.w: .* zeros where none is to move"):
         fit(network, x, y, progress=False)
+
+
+class Noted(Layer):
+    """Notes whether it was in training at each forward pass."""
+
+    def __init__(self, training=True):
+        super().__init__()
+        self.training, self.seen = training, []
+
+    def forward(self, x):
+        self.seen.append(self.training)
+        return x
+
+    def backward(self, dz):
+        return dz
+
+
+def test_training_is_over_while_a_network_is_evaluated():
+    x, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
+    outer, inner, off = Noted(), Noted(), Noted(training=False)
+    network = Sequential([outer, Sequential([inner, off]), Dense(3, 3)])
+    fit(network, x, y, batch_size=6, validation=(x, y), progress=False)
+    tried, steps, validated = [False], [True, True], [False]
+    assert outer.seen == inner.seen == tried + steps + validated
+    assert not any(off.seen)
+    for seen in (outer.seen, inner.seen):
+        seen.clear()
+    evaluate(network, x, y)
+    network.predict(x)
+    activations(network, x)
+    saliency(network, x, target=0)
+    assert outer.seen == inner.seen == [False, False]  # the last two look at a copy
+    assert outer.training is inner.training is True
+    assert off.training is False
+    with pytest.raises(ValueError, match="network's output"):
+        evaluate(Sequential([outer]), x[..., None], y)
+    assert outer.training is True
+
+
+def test_a_copy_that_is_looked_into_is_not_in_training():
+    class Noise(Noted):
+        def forward(self, x):
+            return x + float(self.training)
+
+    network = Sequential([Noise(), Sequential([Noise()])])
+    x = np.ones((2, 3))
+    assert (network.forward(x) == 3).all()
+    assert (activations(network, x)[1] == 1).all()
+    assert (network.forward(x) == 3).all()
