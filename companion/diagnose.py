@@ -523,6 +523,10 @@ def _value_hint(given: Array, expected: Array, rtol: float) -> str:
         return "; all of it is zero"
     if np.array_equal(given, np.trunc(expected)):
         return "; it holds whole numbers only, as an array of integers does"
+    for axes in itertools.permutations(range(given.ndim)):
+        moved = expected.transpose(axes)
+        if moved.shape == given.shape and _close(given, moved, rtol).all():
+            return f"; it is right but for the order of its axes, which is that of transpose{axes}"
     if (
         given.size > 1
         and _close(np.sort(given, axis=None), np.sort(expected, axis=None), rtol).all()

@@ -213,3 +213,13 @@ def test_a_call_that_does_not_fit_says_how_it_is_called():
         raise TypeError("of its own")
 
     assert "it is called as" not in diagnose(raises_within, companion.conv2d).finding
+
+
+def test_axes_of_equal_lengths_in_another_order_are_told():
+    def last(x, kernel_size):
+        return companion.max_pool2d(x.transpose(0, 2, 3, 1), kernel_size)  # and left so
+
+    finding = diagnose(last, "max_pool2d", channels_first=True).finding
+    assert "right but for the order of its axes, which is that of transpose(0, 2, 3, 1)" in finding
+    square = diagnose(lambda dz, x, w: (dz @ w.T, dz.T @ x, dz.sum(axis=0)), "dense_backward")
+    assert "order of its axes" not in square.finding  # the first probe has other lengths
