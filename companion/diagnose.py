@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,13 +190,11 @@ def diagnose(
     """
     if not callable(function):
         raise TypeError(f"function must be callable, got {function!r}")
-    name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
-    if name not in targets() or (callable(target) and target is not targets()[name].function):
-        raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
-    about, simple = targets()[name], as_bool("simple", simple)
+    about, simple = _target(target), as_bool("simple", simple)
+    name = about.function.__name__
     check_dtype = as_bool("check_dtype", check_dtype)
     if as_bool("channels_first", channels_first):
-        if name in ("im2col", "col2im"):
+        if "cols" in (*about.outputs, *about.probes[0].arguments):
             raise ValueError(f"channels_first says nothing of the columns of {name}: move the axes")
         about = about.with_channels_first()
 
@@ -240,7 +239,7 @@ def known_mistakes(target: str | Callable[..., Any]) -> list[Mistake]:
     Raises
     ------
     ValueError
-        If no mistake of such a function is known.
+        If there is no such target.
 
     Notes
     -----
@@ -257,11 +256,17 @@ def known_mistakes(target: str | Callable[..., Any]) -> list[Mistake]:
     """
     from .mistakes import CATALOGUE
 
-    name = getattr(target, "__name__", target)
-    if entries := [entry for entry in CATALOGUE.values() if entry.target == name]:
-        return entries
-    names = dict.fromkeys(entry.target for entry in CATALOGUE.values())
-    raise ValueError(f"target must be one of {', '.join(names)}, got {target!r}")
+    name = _target(target).function.__name__
+    return [entry for entry in CATALOGUE.values() if entry.target == name]
+
+
+def _target(target: str | Callable[..., Any]) -> Target:
+    """The target of this name, or with this function."""
+    name = target if isinstance(target, str) else getattr(target, "__name__", "")
+    found = targets().get(name) if isinstance(name, str) else None
+    if found is None or (callable(target) and target is not found.function):
+        raise ValueError(f"target must be one of {', '.join(targets())}, got {target!r}")
+    return found
 
 
 def _refused_forms(probes: list[Probe], given: list[Answer]) -> dict[str, str]:
@@ -551,7 +556,7 @@ def _order_hint(function: Callable[..., Any], probe: Probe, right: Answer) -> st
 
 def _layout_hint(function: Callable[..., Any], about: Target, probe: Probe, answer: Answer) -> str:
     """Whether the function fits the other layout, by the shapes that it returns, and not this."""
-    if about.channels_first or not about.has_images:
+    if about.channels_first or not about.has_other_layout:
         return ""
     right = about.with_channels_first().function
     there, expected = (_answer(each, probe.with_channels_first()) for each in (function, right))
@@ -624,8 +629,13 @@ def _explained(
         for way in entry.ways
     ]
 
+    once = cache(lambda way, n: _answer(way, probes[n]))
+
     def answers(way: Callable[..., Any]) -> Iterator[Answer]:
-        return (_answer(way, probe) for probe in probes)  # as far as they are compared
+        return (once(way, n) for n in range(len(probes)))  # as far as they are compared
+
+    def result(way: Callable[..., Any], position: int) -> Iterator[Answer]:
+        return _result(answers(way), position)
 
     whole = dict.fromkeys(
         entry
@@ -642,14 +652,13 @@ def _explained(
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
         return (), (), about.outputs
 
-    tried = [(entry, list(answers(way))) for entry, way in known]
     mistakes: dict[Mistake, tuple[str, ...]] = {}
     unexplained = []
     for position, name in enumerate(about.outputs):
-        mine, wanted = (_result(answers, position) for answers in (given, expected))
+        mine, wanted = (list(_result(all_, position)) for all_ in (given, expected))
         if _all_same(mine, wanted, probes):
             continue
-        ways = [(entry, _result(wrong, position)) for entry, wrong in tried]
+        ways = [(entry, partial(result, way, position)) for entry, way in known]
         found = _explained_result(mine, wanted, ways, probes)
         for entry in found:
             mistakes[entry] = (*mistakes.get(entry, ()), name)
@@ -679,18 +688,18 @@ def _slight(about: Target, given: list[Answer], expected: list[Answer]) -> Mista
 def _explained_result(
     mine: list[Answer],
     right: list[Answer],
-    ways: list[tuple[Mistake, list[Answer]]],
+    ways: Sequence[tuple[Mistake, Callable[[], Iterator[Answer]]]],
     probes: list[Probe],
 ) -> tuple[Mistake, ...]:
     """The mistakes in one result: one, or one together with a wrong factor."""
-    wrong = [(entry, way) for entry, way in ways if not _all_same(way, right, probes)]
-    alone = dict.fromkeys(entry for entry, way in wrong if _all_same(mine, way, probes))
+    wrong = [(entry, way) for entry, way in ways if not _all_same(way(), right, probes)]
+    alone = dict.fromkeys(entry for entry, way in wrong if _all_same(mine, way(), probes))
     if alone:
         return tuple(alone)
     factors = {entry: FACTORS[entry.name] for entry, _ in wrong if entry.name in FACTORS}
     for entry, way in wrong:
         for other, factor in factors.items():
-            if other is not entry and _all_same(mine, _times(way, factor, probes), probes):
+            if other is not entry and _all_same(mine, _times(way(), factor, probes), probes):
                 return entry, other
     return ()
 
@@ -706,17 +715,17 @@ FACTORS: dict[str, Callable[[Probe], float]] = {
 
 
 def _times(
-    answers: list[Answer], factor: Callable[[Probe], float], probes: list[Probe]
-) -> list[Answer]:
-    return [
+    answers: Iterable[Answer], factor: Callable[[Probe], float], probes: list[Probe]
+) -> Iterator[Answer]:
+    return (
         answer._replace(outputs=tuple(factor(probe) * output for output in answer.outputs))
         for answer, probe in zip(answers, probes, strict=True)
-    ]
+    )
 
 
-def _result(answers: list[Answer], position: int) -> list[Answer]:
+def _result(answers: Iterable[Answer], position: int) -> Iterator[Answer]:
     """One of several results, or none where the function raised or returned fewer."""
-    return [each._replace(outputs=each.outputs[position : position + 1]) for each in answers]
+    return (each._replace(outputs=each.outputs[position : position + 1]) for each in answers)
 
 
 def _all_same(given: Iterable[Answer], expected: Iterable[Answer], probes: list[Probe]) -> bool:

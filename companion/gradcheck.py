@@ -6,7 +6,8 @@ Chapter ``gradcheck``. Finite differences (equation gradcheck-central) and the a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -188,8 +189,8 @@ def numerical_gradient(
     Raises
     ------
     TypeError, ValueError
-        If ``f`` does not return one number, ``step`` is not above zero or is too small to change an
-        entry of ``x``, or there is no such method.
+        If ``f`` does not return one number, or for ``"complex"`` a real one; if ``step`` is not
+        above zero or is too small to change an entry of ``x``; or if there is no such method.
 
     Notes
     -----
@@ -405,10 +406,11 @@ def _gradients(
     try:
         returned = backward(*given)
     except TypeError as error:
-        error.add_note(
-            f"backward was called as backward(dz, {', '.join(names)}); a layer, whose backward "
-            "takes dz alone, is checked by check_layer"
-        )
+        if error.__traceback__ and error.__traceback__.tb_next is None:  # the call itself failed
+            error.add_note(
+                f"backward was called as backward(dz, {', '.join(names)}); a layer, whose backward "
+                "takes dz alone, is checked by check_layer"
+            )
         raise
     lone = len(points) == 1 and isinstance(returned, list) and len(returned) != 1
     gradients = (returned,) if lone or not isinstance(returned, tuple | list) else returned
@@ -494,11 +496,13 @@ def check_layer(
         try:
             output: ArrayLike = layer.forward(x)
         except IndexError as error:
-            error.add_note("x is float64 here, whole numbers too: look up with x.astype(int)")
+            if x_is_whole:
+                error.add_note("x is float64 here, whole numbers too: look up with x.astype(int)")
             raise
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
+        kept = dz.copy()
         forward(x.copy(), *values)
         _, once = _gradients_of(layer, layer.backward, dz.copy(), start)
         forward(x.copy(), *values)
@@ -510,9 +514,10 @@ def check_layer(
             "arguments: set it, and do not add to it; draw nothing at random",
         )
         forward(x.copy(), *values)
-        _, alone = _gradients_of(layer, partial(fill_grads, layer), dz.copy(), start)
+        _, alone = _gradients_of(layer, partial(fill_grads, layer), 2 * kept, start)
+        halves = {name: gradient / 2 for name, gradient in alone.items()}  # 2 dz: none is left over
         _refuse_other_gradients(
-            once, alone, "layer.backward_params leaves another grads[{}] than backward"
+            once, halves, "layer.backward_params leaves another grads[{}] than backward"
         )
         if dx is None and not x_is_whole:
             raise ValueError(
@@ -555,7 +560,7 @@ def _gradients_of(
 
 
 def _refuse_other_gradients(
-    once: dict[str, FloatArray], again: dict[str, FloatArray], message: str
+    once: Mapping[str, FloatArray], again: Mapping[str, FloatArray], message: str
 ) -> None:
     """Two backward passes with the same arguments must leave the same gradients."""
     for name, gradient in once.items():
@@ -630,9 +635,20 @@ def check_adjoint(
         rtol = max(rtol, 64 * float(np.finfo(np.float32).eps))
     if relative <= rtol:
         return AdjointReport(True, left, right, relative)
-    constant = _numbers("forward", forward(np.zeros_like(x))).any()
-    hint = "forward(0) is not 0: leave out what is added, such as a bias" if constant else ""
-    raise GradientError(AdjointReport(False, left, right, relative, hint))
+    raise GradientError(AdjointReport(False, left, right, relative, _not_linear(forward, x, ax)))
+
+
+def _not_linear(forward: Callable[[Any], ArrayLike], x: FloatArray, ax: NDArray[Any]) -> str:
+    """Why a map may have no transpose: it adds something, or bends."""
+    try:
+        zero, minus = (np.asarray(forward(point)) for point in (np.zeros_like(x), -x))
+    except Exception:  # it need not take other numbers than it was given
+        return ""
+    if np.isfinite(zero).all() and zero.any():
+        return "forward(0) is not 0: leave out what is added, such as a bias"
+    if minus.shape == ax.shape and not np.allclose(minus, -ax, rtol=1e-4, equal_nan=True):
+        return "forward is not linear, and has no transpose: check_gradient is for it"
+    return ""
 
 
 def check_callable(name: str, function: Any) -> None:
@@ -819,7 +835,7 @@ def _compare(
         kinks=tuple(index for index, bends in zip(chosen, kinked, strict=True) if bends),
         hint=_untested(analytic, numerical)
         if ok
-        else _suspect(analytic[~kinked], numerical[~kinked], allowed),
+        else _suspect(analytic[~kinked], numerical[~kinked], slopes[:, :, ~kinked], allowed),
     )
 
 
@@ -830,19 +846,27 @@ def _untested(analytic: FloatArray, numerical: FloatArray) -> str:
     return "all of the gradient is zero here: try other numbers"
 
 
-def _suspect(analytic: FloatArray, numerical: FloatArray, allowed: float) -> str:
-    """What may be wrong with a gradient, if it is plain to see in all of its entries."""
-    if np.isnan(numerical).any():
+def _suspect(
+    analytic: FloatArray, numerical: FloatArray, slopes: FloatArray, allowed: float
+) -> str:
+    """What may be wrong with a gradient, if it is plain to see in all of its entries.
+
+    ``slopes`` are the one-sided ones, (4, 2, entries); those of the whole step come first.
+    """
+    if not np.isfinite(slopes[0]).all():
         return "forward is not finite everywhere within a step: give a smaller step"
+    if len(numerical) and not slopes[0].any():
+        return "forward does not change within a step: is it used, and not rounded?"
     if not numerical.any():
-        return "forward gives the same whatever it is: is it used?" if len(numerical) else ""
+        return ""
     if not analytic.any():
         return "all of the gradient is zero"
     factor = float(analytic @ numerical / (numerical @ numerical))
     clear = np.abs(numerical) > 10 * allowed
     same = np.abs(analytic - factor * numerical) <= max(1.0, abs(factor)) * allowed
-    if np.count_nonzero(clear) >= 2 and same.all():
-        return f"every entry is {factor:.4g} times what it should be"
+    if np.count_nonzero(clear) >= 2 and same.all() and factor != 1:
+        digits = max(4, 2 - math.floor(math.log10(abs(factor - 1))))  # as many as differ from 1
+        return f"every entry is {factor:.{digits}g} times what it should be"
     return ""
 
 

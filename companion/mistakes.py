@@ -52,6 +52,8 @@ def mistake(
         first = CATALOGUE.get((target, name), Mistake(target, name, reason, equation, ()))
         if not first.reason:
             raise ValueError(f"the first way of {name!r} must say the reason")
+        if equation != first.equation:
+            raise ValueError(f"{name!r} of {target} has the equation {first.equation}")
         CATALOGUE[target, name] = replace(first, ways=(*first.ways, way))
         return way
 
@@ -563,7 +565,7 @@ _in_each(
 )
 
 
-@mistake("conv2d_backward", "batch not summed", "conv-dw")
+@mistake("conv2d_backward", "batch not summed", "conv-db")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv2d_backward(dz, x, w, **settings)
     return dx, dw, dz.sum(axis=(1, 2))  # (N, K)
@@ -636,7 +638,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
 @mistake(
     "conv2d_backward",
     "reshaped where a transpose was needed",
-    "conv-dw",
+    "im2col-dw",
     "reshape keeps the order of the numbers in memory; exchanging axes takes a transpose.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
@@ -645,20 +647,20 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, (dz.reshape(K, -1) @ cols).T.reshape(w.shape), db
 
 
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, _, db = conv2d_backward(dz, x, w, **settings)
     K, cols = w.shape[3], im2col(x, w.shape[:2], **settings)
     return dx, (dz.reshape(-1, K).T @ cols).reshape(w.shape), db
 
 
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv2d_backward(dz, x, w, **settings)
     return dx, dw, dz.reshape(w.shape[3], -1).sum(axis=1)
 
 
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "conv-dw")
+@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     _, dw, db = conv2d_backward(dz, x, w, **settings)
     cols = dz.reshape(-1, w.shape[3]) @ w.reshape(w.shape[3], -1)
@@ -1051,7 +1053,7 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / (x.shape[1] * x.shape[2]), db
 
 
-@mistake("conv_transpose2d_backward", "batch not summed", "transposed-dw")
+@mistake("conv_transpose2d_backward", "batch not summed", "transposed-db")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     dx, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
     return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
@@ -1879,7 +1881,7 @@ def _(dz: Any, x: Any, w: Any) -> Any:
     return dx, dw.T, db
 
 
-@mistake("dense_backward", "batch not summed", "dense-dw")
+@mistake("dense_backward", "batch not summed", "dense-db")
 def _(dz: Any, x: Any, w: Any) -> Any:
     dx, dw, _ = dense_backward(dz, x, w)
     return dx, dw, dz
@@ -2609,8 +2611,10 @@ def _read_as(values: Any, axes: str, written: str, read: str) -> Any:
     return np.einsum(f"{read}->{axes}", in_memory.reshape([sizes[axis] for axis in read]))
 
 
-# A product with patches yields rows NijK, or columns KNij or KijN; images are NijK or NKij.
-for _orders in ("NijK NKij", "KNij NijK", "KNij NKij", "KNij KijN", "KijN NKij", "KijN KNij"):
+# A product with patches yields rows NijK or ijNK, or columns KNij or KijN; images are NijK or NKij.
+_ORDERS = list(itertools.permutations(("NijK", "ijNK", "KNij", "KijN", "NKij"), 2))
+
+for _orders in (*_ORDERS, ("KijN", "KjiN")):
 
     @mistake(
         "conv2d",
@@ -2618,33 +2622,36 @@ for _orders in ("NijK NKij", "KNij NijK", "KNij NKij", "KNij KijN", "KijN NKij",
         "im2col-forward",
         "reshape keeps the order of the numbers in memory; exchanging axes takes a transpose.",
     )
-    def _(x: Any, w: Any, b: Any = None, *, _orders: str = _orders, **settings: Any) -> Any:
-        return _read_as(conv2d(x, w, b, **settings), "NijK", *_orders.split())
+    def _(x: Any, w: Any, b: Any = None, *, _orders: Any = _orders, **settings: Any) -> Any:
+        return _read_as(conv2d(x, w, b, **settings), "NijK", *_orders)
 
 
-for _orders in ("NijK KNij", "NKij KNij", "NKij KijN", "KNij KijN", "KijN KNij"):
+for _orders in _ORDERS:
 
     @mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
-    def _(dz: Any, x: Any, w: Any, *, _orders: str = _orders, **settings: Any) -> Any:
-        return conv2d_backward(_read_as(dz, "NijK", *_orders.split()), x, w, **settings)
+    def _(dz: Any, x: Any, w: Any, *, _orders: Any = _orders, **settings: Any) -> Any:
+        return conv2d_backward(_read_as(dz, "NijK", *_orders), x, w, **settings)
 
 
 # A patch holds its numbers as uvC or Cuv; kernels are uvCK or KCuv.
-for _orders in ("uvCK CuvK", "uvCK KuvC", "uvCK KCuv", "KCuv KuvC", "KCuv CuvK"):
+_ORDERS = [("uvCK", read) for read in ("CuvK", "KuvC", "KCuv", "vuCK")]
+_ORDERS += [("KCuv", "KuvC"), ("KCuv", "CuvK")]
+
+for _orders in _ORDERS:
 
     @mistake("conv2d", "reshaped where a transpose was needed", "im2col-forward")
-    def _(x: Any, w: Any, b: Any = None, *, _orders: str = _orders, **settings: Any) -> Any:
-        return conv2d(x, _read_as(w, "uvCK", *_orders.split()), b, **settings)
+    def _(x: Any, w: Any, b: Any = None, *, _orders: Any = _orders, **settings: Any) -> Any:
+        return conv2d(x, _read_as(w, "uvCK", *_orders), b, **settings)
 
     @mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
-    def _(dz: Any, x: Any, w: Any, *, _orders: str = _orders, **settings: Any) -> Any:
-        kernels, patches = _orders.split()
+    def _(dz: Any, x: Any, w: Any, *, _orders: Any = _orders, **settings: Any) -> Any:
+        kernels, patches = _orders
         dx, _, _ = conv2d_backward(dz, x, _read_as(w, "uvCK", kernels, patches), **settings)
         _, dw, db = conv2d_backward(dz, x, w, **settings)
         return dx, _read_as(dw, "uvCK", patches, kernels), db
 
 
-# --- rows and columns exchanged ------------------------------------------------------------------
+# --- rows and columns exchanged -------------------------------------------------------------------
 
 
 def _pairs_exchanged(target: str, equation: str, right: Wrong) -> None:
@@ -2655,22 +2662,275 @@ def _pairs_exchanged(target: str, equation: str, right: Wrong) -> None:
     def _(*arguments: Any, **settings: Any) -> Any:
         return right(*arguments, **_exchanged(settings))
 
-    if "kernel_size" in inspect.signature(right).parameters:  # the last by position
+    takes = inspect.signature(right).parameters
+    for name in ("stride", "padding", "dilation"):
+        if name not in takes:
+            continue
 
         @mistake(target, "rows and columns exchanged", equation)
-        def _(*arguments: Any, **settings: Any) -> Any:
-            *arrays, kernel_size = arguments
+        def _(*arguments: Any, _name: str = name, **settings: Any) -> Any:
+            only = {_name: settings[_name]} if _name in settings else {}
+            return right(*arguments, **{**settings, **_exchanged(only)})
+
+    if "kernel_size" not in takes:
+        return
+    for exchanged in (_exchanged, dict):  # the settings too, or the size alone
+
+        @mistake(target, "rows and columns exchanged", equation)
+        def _(*arguments: Any, _exchanged: Wrong = exchanged, **settings: Any) -> Any:
+            *arrays, kernel_size = arguments  # the last by position
+            if takes["stride"].default is None:  # a pool's stride is its window as it was given
+                settings.setdefault("stride", kernel_size)
             kernel_size = as_pair("kernel_size", kernel_size)[::-1]
             return right(*arrays, kernel_size, **_exchanged(settings))
+
+
+def _of_the_size_read(
+    dz: Any,
+    x: Any,
+    w: Any,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,  # noqa: ARG001  the size of dz has it in it
+    dilation: Any = 1,
+) -> Any:
+    """The gradients of a transposed convolution, whatever the size of dz ought to be."""
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
+    dx, (_, dw, _) = conv2d(dz, w, **settings), conv2d_backward(x, dz, w, **settings)
+    return dx, dw, dz.sum(axis=(0, 1, 2))
 
 
 _pairs_exchanged("conv2d", "conv-forward", conv2d)
 _pairs_exchanged("conv2d_backward", "conv-dx", conv2d_backward)
 _pairs_exchanged("conv_transpose2d", "transposed-forward", conv_transpose2d)
-_pairs_exchanged("conv_transpose2d_backward", "transposed-dx", conv_transpose2d_backward)
+_pairs_exchanged("conv_transpose2d_backward", "transposed-dx", _of_the_size_read)
 _pairs_exchanged("im2col", "im2col-patches", im2col)
 _pairs_exchanged("col2im", "im2col-back", col2im)
 _pairs_exchanged("max_pool2d", "pool-max", max_pool2d)
 _pairs_exchanged("max_pool2d_backward", "pool-max-backward", max_pool2d_backward)
 _pairs_exchanged("avg_pool2d", "pool-avg", avg_pool2d)
 _pairs_exchanged("avg_pool2d_backward", "pool-avg-backward", avg_pool2d_backward)
+
+
+# --- what belongs to one of several, taken for all ------------------------------------------------
+
+
+for _one in (slice(0, 1), slice(-1, None)):
+
+    @mistake(
+        "conv2d",
+        "one input channel for all",
+        "conv-forward",
+        "the sum runs over all input channels c, each with weights of its own: w[u, v, c, k].",
+    )
+    def _(x: Any, w: Any, b: Any = None, *, _one: slice = _one, **settings: Any) -> Any:
+        return conv2d(x[..., _one], w[:, :, _one], b, **settings)
+
+    @mistake("conv2d", "one input channel for all", "conv-forward")
+    def _(x: Any, w: Any, b: Any = None, *, _one: slice = _one, **settings: Any) -> Any:
+        return conv2d(x, np.broadcast_to(w[:, :, _one], w.shape), b, **settings)
+
+    @mistake(
+        "conv2d",
+        "one output channel for all",
+        "conv-forward",
+        "every output channel k has a kernel and a bias of its own: w[:, :, :, k] and b[k].",
+    )
+    def _(x: Any, w: Any, b: Any = None, *, _one: slice = _one, **settings: Any) -> Any:
+        return conv2d(x, np.broadcast_to(w[..., _one], w.shape), b, **settings)
+
+    @mistake("conv2d", "one output channel for all", "conv-forward")
+    def _(x: Any, w: Any, b: Any = None, *, _one: slice = _one, **settings: Any) -> Any:
+        b = np.zeros(w.shape[3]) if b is None else b
+        return conv2d(x, w, np.broadcast_to(b[_one], b.shape), **settings)
+
+
+for _summed in ("uv", "c", "uvc"):
+
+    @mistake(
+        "conv2d",
+        "bias added more than once",
+        "conv-forward",
+        "the bias belongs outside the sum: it is added once to each output.",
+    )
+    def _(x: Any, w: Any, b: Any = None, *, _summed: str = _summed, **settings: Any) -> Any:
+        times = math.prod(w.shape["uvc".index(axis)] for axis in _summed)
+        return conv2d(x, w, None if b is None else times * b, **settings)
+
+
+@mistake(
+    "conv_transpose2d",
+    "bias added more than once",
+    "transposed-forward",
+    "the bias belongs outside the sum: it is added once to each output.",
+)
+def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    times = math.prod(w.shape[:2])
+    return conv_transpose2d(x, w, None if b is None else times * b, **settings)
+
+
+for _taken in (
+    lambda x: x.sum(axis=0, keepdims=True),
+    lambda x: x[:1],
+    lambda x: x.sum(axis=3, keepdims=True),
+):
+
+    @mistake(
+        "conv2d_backward",
+        "wrong example or channel of x in dw",
+        "conv-dw",
+        "in a product of dw, x and dz are of the same example n, and x of the channel c of w.",
+    )
+    def _(dz: Any, x: Any, w: Any, *, _taken: Wrong = _taken, **settings: Any) -> Any:
+        dx, _, db = conv2d_backward(dz, x, w, **settings)
+        met = np.broadcast_to(_taken(x), x.shape)
+        return dx, conv2d_backward(dz, met, w, **settings)[1], db
+
+
+@mistake(
+    "conv2d_backward",
+    "examples mixed in dx",
+    "conv-dx",
+    "the gradient of example n comes from the outputs of example n alone.",
+)
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    mixed = np.broadcast_to(dz.sum(axis=0, keepdims=True), dz.shape)
+    return conv2d_backward(mixed, x, w, **settings)[0], dw, db
+
+
+@mistake("conv2d_backward", "positions not summed", "conv-db")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dx, dw, dz.transpose(0, 3, 1, 2).sum(axis=0)  # with channels first
+
+
+# --- padding cut off dx ---------------------------------------------------------------------------
+
+
+@mistake("conv2d_backward", "cut off by -0", "conv-dx")
+def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
+    _, dw, db = conv2d_backward(dz, x, w, **settings)
+    (top, bottom), (left, right) = _paddings(x, w, settings)
+    return _padded_gradient(dz, x, w, settings)[:, top:-bottom, left:-right], dw, db
+
+
+for _cut in (
+    lambda size, _: slice(0, size),
+    lambda size, _: slice(-size, None),
+    lambda _, low: slice(low, None),
+):
+
+    @mistake(
+        "conv2d_backward",
+        "padding cut off at the wrong side",
+        "conv-dx",
+        "the image lies after the low padding: cut dx out from p to p + H.",
+    )
+    def _(dz: Any, x: Any, w: Any, *, _cut: Wrong = _cut, **settings: Any) -> Any:
+        _, dw, db = conv2d_backward(dz, x, w, **settings)
+        (top, _), (left, _) = _paddings(x, w, settings)
+        rows, columns = _cut(x.shape[1], top), _cut(x.shape[2], left)
+        return _padded_gradient(dz, x, w, settings)[:, rows, columns], dw, db
+
+
+# --- pooling in loops, and by reshape -------------------------------------------------------------
+
+
+for _target, _reduce in (("max_pool2d", np.max), ("avg_pool2d", np.mean)):
+    for _shape, _axes in (("kHlW", (2, 4)), ("HWkl", (4, 5))):
+
+        @mistake(
+            _target,
+            "reshaped into the wrong windows",
+            "pool-max" if _target == "max_pool2d" else "pool-avg",
+            "a row number is window, then place in it: the axes of the reshape are (H//k, k).",
+        )
+        def _(
+            x: Any,
+            kernel_size: Any,
+            *,
+            _reduce: Wrong = _reduce,
+            _shape: str = _shape,
+            _axes: Any = _axes,
+            **settings: Any,
+        ) -> Any:
+            N, Ho, kh, Wo, kw, C = _tiles(x, kernel_size, settings).shape
+            sizes = {"H": Ho, "k": kh, "W": Wo, "l": kw}
+            first = x.transpose(0, 3, 1, 2).reshape(N, C, *(sizes[axis] for axis in _shape))
+            return _reduce(first, axis=_axes).transpose(0, 2, 3, 1)
+
+
+def _windows(dy: Any, kernel_size: Any, stride: Any) -> Any:
+    """Index ``(n, i, j)`` of each output, and the slices of its window without padding."""
+    (kh, kw), (sh, sw) = as_pair("kernel_size", kernel_size), as_pair("stride", stride)
+    for n, i, j in np.ndindex(dy.shape[:3]):
+        yield (n, i, j), (n, slice(i * sh, i * sh + kh), slice(j * sw, j * sw + kw))
+
+
+def _to_the_largest(window: Any, dy: Any) -> Any:
+    return (window == window.max(axis=(0, 1))) * dy
+
+
+@mistake(
+    "max_pool2d_backward",
+    "winner's place not moved to its window",
+    "pool-max-backward",
+    "argmax counts within the window: add the window's first row and column.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0) -> Any:
+    _without(padding)
+    dx, (_, kw) = np.zeros_like(x), as_pair("kernel_size", kernel_size)
+    for (n, i, j), window in _windows(dy, kernel_size, stride or kernel_size):
+        for c, place in enumerate(x[window].reshape(-1, x.shape[3]).argmax(axis=0)):
+            dx[n, place // kw, place % kw, c] += dy[n, i, j, c]
+    return dx
+
+
+@mistake(
+    "max_pool2d_backward",
+    "stride ignored going back",
+    "pool-max-backward",
+    "the window of output i begins at row s*i, not at row i.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, *, padding: Any = 0, **_: Any) -> Any:
+    _without(padding)
+    dx = np.zeros_like(x)
+    for output, window in _windows(dy, kernel_size, 1):
+        dx[window] += _to_the_largest(x[window], dy[output])
+    return dx
+
+
+@mistake("max_pool2d_backward", "overlaps assigned instead of added", "pool-max-backward")
+def _(dy: Any, x: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0) -> Any:
+    _without(padding)
+    dx = np.zeros_like(x)
+    for output, window in _windows(dy, kernel_size, stride or kernel_size):
+        dx[window] = _to_the_largest(x[window], dy[output])
+    return dx
+
+
+@mistake(
+    "avg_pool2d_backward",
+    "stride ignored going back",
+    "pool-avg-backward",
+    "the window of output i begins at row s*i, not at row i.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, *, padding: Any = 0, **_: Any) -> Any:
+    _without(padding)
+    dx, size = np.zeros_like(x), math.prod(as_pair("kernel_size", kernel_size))
+    for output, window in _windows(dy, kernel_size, 1):
+        dx[window] += dy[output] / size
+    return dx
+
+
+@mistake("avg_pool2d_backward", "divided by the wrong count", "pool-avg-backward")
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    size = math.prod(as_pair("kernel_size", kernel_size)) / math.prod(x.shape[1:3])
+    return avg_pool2d_backward(dy, x, kernel_size, **settings) * size
+
+
+def _without(padding: Any) -> None:
+    if padding != 0:
+        raise ValueError("this mistake is made without padding")

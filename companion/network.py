@@ -7,6 +7,7 @@ layer is anything with ``forward(x)``, ``backward(dz)`` and the dictionaries ``p
 
 from __future__ import annotations
 
+import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -311,7 +312,7 @@ class Sequential(Layer):
         return len(self.layers)
 
     def __getitem__(self, position: int) -> LayerLike:
-        return self.layers[position]
+        return self.layers[operator.index(position)]
 
     def __iter__(self) -> Iterator[LayerLike]:
         return iter(self.layers)
@@ -383,7 +384,10 @@ def _leaves(layer: LayerLike) -> list[LayerLike]:
 
 @contextmanager
 def in_use(network: LayerLike) -> Iterator[None]:
-    """Meanwhile, layers whose attribute ``training`` is True, such as dropout, find it False."""
+    """Meanwhile, layers whose attribute ``training`` is True, such as dropout, find it False.
+
+    Layers of the network and of networks in it, not those within a layer of another kind.
+    """
     layers = end_training(network)
     try:
         yield

@@ -95,10 +95,12 @@ class Target(NamedTuple):
     channels_first: bool = False
 
     @property
-    def has_images(self) -> bool:
-        """Whether there are images among what it takes."""
-        arguments = self.probes[0].arguments.values()
-        return any(isinstance(value, np.ndarray) and value.ndim == 4 for value in arguments)
+    def has_other_layout(self) -> bool:
+        """Whether it takes images or kernels, and no patches, which are of one layout only."""
+        arguments = self.probes[0].arguments
+        return "cols" not in (*self.outputs, *arguments) and any(
+            isinstance(value, np.ndarray) and value.ndim == 4 for value in arguments.values()
+        )
 
     def with_channels_first(self) -> Target:
         """The same for images (N, C, H, W) and kernels (K, C, kh, kw)."""
@@ -115,16 +117,17 @@ class Target(NamedTuple):
 
         @wraps(function)
         def moved(*arguments: Any, **settings: Any) -> Any:
-            last = (
-                _moved(name, value, LAST)
+            last = {
+                name: _moved(name, value, LAST)
                 for name, value in zip(self.probes[0].arguments, arguments, strict=False)
-            )
-            returned = function(*last, **settings)
+            }
+            returned = function(*last.values(), **settings)
             if not isinstance(returned, tuple):
                 return _moved(self.outputs[0], returned, FIRST)
+            kernel = np.shape(last.get("w", 0))  # by its shape dw is known in any place
             return tuple(
-                _moved(name, value, FIRST)
-                for name, value in zip(self.outputs, returned, strict=False)
+                _moved("dw" if np.shape(value) == kernel else "dx", value, FIRST)
+                for value in returned
             )
 
         return moved
@@ -208,8 +211,27 @@ def _transposed_probes(*, backward: bool) -> Iterator[Probe]:
         {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "stride": (1, 2)},
         {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "padding": (0, 1)},
         {"x": (2, 3, 4, 3), "w": (3, 2, 2, 3), "dilation": (1, 2)},
+        # pairs that are no others the wrong way round: who takes pairs takes these
+        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3), "stride": (2, 2)},
+        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3), "padding": (1, 1)},
+        {"x": (2, 3, 4, 3), "w": (2, 3, 2, 3), "dilation": (2, 2)},
+        {"x": (2, 3, 4, 3), "w": (3, 3, 2, 3), "stride": 2, "output_padding": (1, 1)},
         # the wrong way round this reads as much
         {"x": (2, 2, 2, 3), "w": (3, 2, 2, 3), "stride": (2, 3), "output_padding": (1, 0)},
+        {
+            "x": (2, 2, 2, 3),
+            "w": (3, 2, 2, 3),
+            "stride": 3,
+            "padding": (0, 1),
+            "output_padding": (0, 2),
+        },
+        {
+            "x": (2, 2, 2, 3),
+            "w": (2, 2, 2, 3),
+            "stride": 2,
+            "dilation": (1, 2),
+            "output_padding": (1, 0),
+        },
     ]
     yield from _kernel_probes(conv_transpose2d, geometries, rng, bias_axis=2, backward=backward)
 

@@ -130,7 +130,8 @@ def fit(
         :func:`~companion.augment.random_shift`. Default: none.
     after_epoch : callable, optional
         ``after_epoch(history)`` is called with the history so far at the end of each epoch, when
-        the network has that epoch's parameters. If it returns True, training stops there.
+        the network has that epoch's parameters. If it returns True, training stops there; a run
+        that is resumed asks again after its next epoch.
     checkpoint : path, optional
         Written after each epoch, whole or not at all: all that is needed to go on.
     resume : bool
@@ -233,7 +234,8 @@ def fit(
                         training.best_params = {n: p.copy() for n, p in network.params.items()}
                 if path:
                     save_checkpoint(path, training)
-                is_enough = after_epoch is not None and after_epoch(_history(training)) is True
+                answer = None if after_epoch is None else after_epoch(_history(training))
+                is_enough = isinstance(answer, bool | np.bool_) and answer
                 if path and training.identity["optimizer"] != _called_with(optimizer):
                     training.identity["optimizer"] = _called_with(optimizer)  # set by after_epoch
                     save_checkpoint(path, training)
@@ -385,7 +387,7 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
         warnings.warn(
             "the network's output looks like probabilities, and should be logits: leave out the "
             "softmax, which the loss has in it",
-            stacklevel=2,
+            stacklevel=4,
         )
     fill_grads(network, dz)
     training.optimizer.step(network)
@@ -394,9 +396,9 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
 
 
 def _are_distributions(rows: FloatArray) -> bool:
-    """Whether every row is of positive numbers that sum to one, as softmax gives."""
-    sums = rows.sum(axis=1)
-    return rows.shape[1] > 1 and bool((rows > 0).all() and np.allclose(sums, 1, atol=1e-5))
+    """Whether the rows look like what softmax gives: shares, not all 0 or 1, that sum to one."""
+    shares = (rows >= 0).all() and (rows % 1 > 0).any()
+    return bool(shares and np.allclose(rows.sum(axis=1), 1, atol=1e-5))
 
 
 def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

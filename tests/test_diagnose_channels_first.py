@@ -7,9 +7,7 @@ import companion
 from companion.diagnose import diagnose
 from companion.probes import targets
 
-OF_IMAGES = [
-    name for name in targets() if targets()[name].has_images and name not in ("im2col", "col2im")
-]
+OF_IMAGES = [name for name in targets() if targets()[name].has_other_layout]
 
 
 def test_what_has_images():
@@ -19,6 +17,8 @@ def test_what_has_images():
 @pytest.mark.parametrize("name", targets())
 def test_right_is_right_and_told_from_the_other_layout(name):
     if name in ("im2col", "col2im"):
+        assert not targets()[name].has_other_layout
+        assert "channels_first=True" not in diagnose(lambda *_: np.zeros(3), name).finding
         with pytest.raises(ValueError, match="says nothing of the columns"):
             diagnose(targets()[name].function, name, channels_first=True)
         return
@@ -223,3 +223,55 @@ def test_axes_of_equal_lengths_in_another_order_are_told():
     assert "right but for the order of its axes, which is that of transpose(0, 2, 3, 1)" in finding
     square = diagnose(lambda dz, x, w: (dz @ w.T, dz.T @ x, dz.sum(axis=0)), "dense_backward")
     assert "order of its axes" not in square.finding  # the first probe has other lengths
+
+
+def test_a_wrong_function_of_the_right_shape_is_not_told_of_the_other_layout():
+    found = diagnose(lambda _, x, *__: 0 * x, "max_pool2d_backward")
+    assert "channels first" not in found.finding
+
+
+@pytest.mark.parametrize("order", [(1, 2, 0), (1, 0, 2), (0, 2, 1), (2, 1, 0), (2, 0, 1)])
+def test_results_in_another_order_are_named(order):
+    right = targets()["conv2d_backward"].with_channels_first().function
+
+    def mine(*arguments, **settings):
+        gradients = right(*arguments, **settings)
+        return tuple(gradients[i] for i in order)
+
+    found = diagnose(mine, "conv2d_backward", channels_first=True)
+    assert [mistake.name for mistake in found.mistakes] == ["results in another order"]
+    assert found.outputs == ()
+
+
+def test_positions_that_are_not_summed_are_named():
+    right = targets()["conv2d_backward"].with_channels_first().function
+
+    def mine(dz, x, w, **settings):
+        dx, dw, _ = right(dz, x, w, **settings)
+        return dx, dw, dz.sum(axis=0)
+
+    found = diagnose(mine, "conv2d_backward", channels_first=True)
+    assert [mistake.name for mistake in found.mistakes] == ["positions not summed"]
+
+
+def test_a_pair_that_is_read_the_wrong_way_is_no_refusal_of_pairs():
+    """Code that fails for one pair, and not for another, takes pairs."""
+
+    def pair(value):
+        return value if isinstance(value, tuple) else (value, value)
+
+    def mine(dz, x, w, stride=1, padding=0, output_padding=0, dilation=1):
+        (sh, sw), (dh, dw_), (pw, ph) = pair(stride), pair(dilation), pair(padding)
+        (kh, kw), (_, H, W, _) = w.shape[:2], x.shape
+        padded = np.pad(dz, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for i, j in np.ndindex(H, W):
+            rows = slice(i * sh, i * sh + (kh - 1) * dh + 1, dh)
+            window = padded[:, rows, j * sw : j * sw + (kw - 1) * dw_ + 1 : dw_]
+            dx[:, i, j] = np.einsum("nuvc,uvck->nk", window, w)
+            dw += np.einsum("nuvc,nk->uvck", window, x[:, i, j])
+        return dx, dw, dz.sum(axis=(0, 1, 2))
+
+    found = diagnose(mine, "conv_transpose2d_backward")
+    assert not found.ok
+    assert "padding as a pair" not in str(found.skipped)

@@ -55,7 +55,7 @@ def test_an_argument_that_is_not_used_is_told():
     with pytest.raises(GradientError) as caught:
         check_gradient(lambda x, w, _: x @ w, affine_backward, *XWB, names=["x", "w", "b"])
     assert caught.value.report.arguments[2].hint == (
-        "forward gives the same whatever it is: is it used?"
+        "forward does not change within a step: is it used, and not rounded?"
     )
 
 
@@ -76,7 +76,7 @@ class KeptAside(companion.Dense):
 
 
 def test_a_layer_that_keeps_a_parameter_aside_is_told():
-    with pytest.raises(GradientError, match=r"w: WRONG.*the same whatever it is: is it used"):
+    with pytest.raises(GradientError, match=r"w: WRONG.*not change within a step: is it used"):
         check_layer(KeptAside(), XWB[0])
 
 
@@ -210,3 +210,91 @@ def test_a_map_with_a_bias_is_told_from_a_linear_one():
     with pytest.raises(GradientError) as caught:
         check_adjoint(lambda x: x @ w, lambda y: 2 * y @ w.T, x)
     assert caught.value.report.hint == ""
+
+
+class Lazy(companion.Dense):
+    """Leaves what the last ``backward`` left."""
+
+    def backward_params(self, dz):
+        pass
+
+
+def test_gradients_that_are_left_over_are_seen():
+    with pytest.raises(ValueError, match=r"backward_params leaves another grads\['w'\]"):
+        check_layer(Lazy(3, 2), XWB[0])
+
+
+@pytest.mark.parametrize("factor", [1.00001, 1.00004, 0.9999])
+def test_a_factor_near_one_is_told_from_it(factor):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    with pytest.raises(GradientError, match=f"every entry is {factor} times what it should be"):
+        check_gradient(np.sin, lambda dz, x: factor * dz * np.cos(x), x)
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "x"),
+    [
+        (np.cos, lambda x: np.ones_like(x), np.zeros(3)),
+        (np.square, lambda x: 2 * x + 1, np.zeros(3)),
+    ],
+)
+def test_a_function_that_is_level_here_is_not_called_unused(f, df, x):
+    with pytest.raises(GradientError) as caught:
+        check_gradient(f, lambda dz, x: dz * df(x), x)
+    assert "is it used" not in str(caught.value)
+
+
+def test_of_kinks_alone_no_hint_is_given():
+    with pytest.raises(GradientError) as caught:
+        check_gradient(companion.relu, lambda da, _: 3 * da, np.zeros(2), cotangent=[1.0, -1.0])
+    assert caught.value.report.arguments[0].hint == ""
+
+
+def test_a_logarithm_that_ends_within_a_step_asks_for_a_smaller_one():
+    """Its slopes of the smaller steps are finite."""
+    with pytest.raises(GradientError, match="give a smaller step"):
+        check_gradient(np.log, lambda dz, x: dz / x, [1e-6, 1.0])
+
+
+def test_an_error_inside_a_layer_gets_no_advice():
+    class Wrong(companion.Dense):
+        def backward(self, dz):
+            return dz + "a"
+
+    with pytest.raises(TypeError) as caught:
+        check_layer(Wrong(3, 2), XWB[0])
+    assert not hasattr(caught.value, "__notes__")
+
+    class Outside(companion.Dense):
+        def forward(self, x):
+            return x[:, [7]]
+
+    with pytest.raises(IndexError) as caught:
+        check_layer(Outside(3, 2), XWB[0])
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_adjoint_of_what_bends_is_told():
+    x, w, _ = XWB
+    for forward in (lambda x: np.maximum(x @ w, 0), lambda x: (x @ w) ** 2):
+        with pytest.raises(GradientError, match="forward is not linear, and has no transpose"):
+            check_adjoint(forward, lambda y: y @ w.T, x)
+
+
+def test_a_hint_for_an_adjoint_costs_no_report():
+    def not_of_zero(x):
+        if not x.any():
+            raise ZeroDivisionError
+        return 2 * x
+
+    with pytest.raises(GradientError) as caught:
+        check_adjoint(not_of_zero, lambda y: y, XWB[0])
+    assert caught.value.report.hint == ""
+    with pytest.raises(GradientError) as caught:
+        check_adjoint(lambda x: x / np.linalg.norm(x), lambda y: y, XWB[0])
+    assert "bias" not in caught.value.report.hint
+
+
+def test_an_adjoint_whose_way_back_is_single_is_as_exact_as_that():
+    x, w, _ = XWB
+    assert check_adjoint(lambda x: x @ w, lambda y: (y @ w.T).astype(np.float32), x).ok

@@ -698,3 +698,5 @@ def test_a_network_is_a_row_of_its_layers():
     assert network[-1] is layers[2]
     with pytest.raises(IndexError):
         network[3]
+    with pytest.raises(TypeError):
+        network[1:]

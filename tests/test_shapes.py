@@ -151,3 +151,12 @@ def test_every_setting_of_a_window_may_be_a_list():
 def test_column_sums_add_the_thousands_in_double():
     rows = np.full((2_000_000, 3), 1025, np.float32)  # a thousand of them add up exactly
     assert column_sums(rows).tolist() == [np.float32(2_000_000 * 1025)] * 3
+
+
+def test_a_window_keeps_its_padding_side_by_side():
+    window = Window.over((5, 6), 2, padding=((1, 0), (0, 2)))
+    assert window.padding == ((1, 0), (0, 2))
+    assert window.image_size == (5, 6)
+    assert window.padded_size == (6, 8)
+    assert window.is_padded
+    assert not Window.over((5, 6), 2).is_padded

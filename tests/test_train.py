@@ -707,6 +707,16 @@ def test_training_stops_where_after_epoch_says_so():
     assert seen == [1, 2, 3]
     assert len(history.train_loss) == 3
 
+    history = fit(
+        Dense(4, 3),
+        x,
+        y,
+        epochs=9,
+        after_epoch=lambda history: history.train_loss[-1] < 100,  # NumPy's True
+        progress=False,
+    )
+    assert len(history.train_loss) == 1
+
     def says_something(history):
         return history.train_loss  # true, but no answer to whether to stop
 
@@ -727,6 +737,9 @@ def test_probabilities_in_place_of_logits_are_warned_of_once():
     with pytest.warns(UserWarning, match="looks like probabilities, and should be logits") as seen:
         fit(Sequential([Dense(4, 3), Softmax()]), x, y, epochs=2, batch_size=5, progress=False)
     assert len(seen) == 1
+    assert seen[0].filename == __file__
+    with pytest.warns(UserWarning, match="looks like probabilities"):  # saturated: zeros too
+        fit(Sequential([Dense(4, 3), Softmax()]), 200 * x, y, progress=False)
     one_class = np.zeros(20, int)  # of which every probability is 1
     fit(Sequential([Dense(4, 1), Softmax()]), x, one_class, progress=False)
 
