@@ -514,10 +514,11 @@ def check_layer(
             "arguments: set it, and do not add to it; draw nothing at random",
         )
         forward(x.copy(), *values)
-        _, alone = _gradients_of(layer, partial(fill_grads, layer), 2 * kept, start)
-        halves = {name: gradient / 2 for name, gradient in alone.items()}  # 2 dz: none is left over
+        layer.backward(2 * kept)  # so that what is left over is wrong
+        forward(x.copy(), *values)
+        _, alone = _gradients_of(layer, partial(fill_grads, layer), kept, start)
         _refuse_other_gradients(
-            once, halves, "layer.backward_params leaves another grads[{}] than backward"
+            once, alone, "layer.backward_params leaves another grads[{}] than backward"
         )
         if dx is None and not x_is_whole:
             raise ValueError(

@@ -2902,15 +2902,6 @@ def _(dy: Any, x: Any, kernel_size: Any, *, padding: Any = 0, **_: Any) -> Any:
     return dx
 
 
-@mistake("max_pool2d_backward", "overlaps assigned instead of added", "pool-max-backward")
-def _(dy: Any, x: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0) -> Any:
-    _without(padding)
-    dx = np.zeros_like(x)
-    for output, window in _windows(dy, kernel_size, stride or kernel_size):
-        dx[window] = _to_the_largest(x[window], dy[output])
-    return dx
-
-
 @mistake(
     "avg_pool2d_backward",
     "stride ignored going back",
