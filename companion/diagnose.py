@@ -556,17 +556,22 @@ def _order_hint(function: Callable[..., Any], probe: Probe, right: Answer) -> st
 
 def _layout_hint(function: Callable[..., Any], about: Target, probe: Probe, answer: Answer) -> str:
     """Whether the function fits the other layout, by the shapes that it returns, and not this."""
-    if about.channels_first or not about.has_other_layout:
+    if not about.has_other_layout:
         return ""
-    right = about.with_channels_first().function
-    there, expected = (_answer(each, probe.with_channels_first()) for each in (function, right))
-    if [o.shape for o in there.outputs] != [o.shape for o in expected.outputs]:
+    if about.channels_first:
+        other, moved = targets()[about.function.__name__], probe.with_channels_last()
+        says = "last: leave channels_first out"
+    else:
+        other, moved = about.with_channels_first(), probe.with_channels_first()
+        says = "first: say channels_first=True"
+    fits = _shapes(_answer(function, moved)) == _shapes(_answer(other.function, moved))
+    if not fits or _shapes(answer) == _shapes(_answer(about.function, probe)):
         return ""
-    if [o.shape for o in answer.outputs] == [
-        o.shape for o in _answer(about.function, probe).outputs
-    ]:
-        return ""
-    return "it seems to take channels first: say channels_first=True; "
+    return f"it seems to take channels {says}; "
+
+
+def _shapes(answer: Answer) -> list[Shape]:
+    return [output.shape for output in answer.outputs]
 
 
 def _told_apart(given: float, expected: float) -> tuple[str, str]:

@@ -32,6 +32,11 @@ Array = NDArray[Any]
 
 SINGLE = 1e-4  # rounding to forgive numbers in float32
 
+# Where each axis of images, and of kernels, is in the other layout.
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
+FIRST: Layout = (0, 3, 1, 2), (3, 2, 0, 1)  # (N, H, W, C), (kh, kw, C, K) -> NCHW, (K, C, kh, kw)
+LAST: Layout = (0, 2, 3, 1), (2, 3, 1, 0)
+
 
 class Probe(NamedTuple):
     """Arguments to try a function on: arrays and other positional ones, then settings by name."""
@@ -62,7 +67,14 @@ class Probe(NamedTuple):
 
     def with_channels_first(self) -> Probe:
         """The same numbers in the other layout."""
-        moved = {name: _moved(name, value, FIRST) for name, value in self.arguments.items()}
+        return self._in(FIRST)
+
+    def with_channels_last(self) -> Probe:
+        """The same numbers in the layout of this package again."""
+        return self._in(LAST)
+
+    def _in(self, layout: Layout) -> Probe:
+        moved = {name: _moved(name, value, layout) for name, value in self.arguments.items()}
         return self._replace(arguments=moved)
 
     @property
@@ -133,12 +145,7 @@ class Target(NamedTuple):
         return moved
 
 
-# Where each axis of images, and of kernels, is in the other layout.
-FIRST = (0, 3, 1, 2), (3, 2, 0, 1)  # (N, H, W, C) -> (N, C, H, W), (kh, kw, C, K) -> (K, C, kh, kw)
-LAST = (0, 2, 3, 1), (2, 3, 1, 0)
-
-
-def _moved(name: str, value: Any, layout: tuple[tuple[int, ...], tuple[int, ...]]) -> Any:
+def _moved(name: str, value: Any, layout: Layout) -> Any:
     """Images or kernels in another layout; what has other than four axes stays as it is."""
     if not isinstance(value, np.ndarray) or value.ndim != 4:
         return value

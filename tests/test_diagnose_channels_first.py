@@ -225,6 +225,12 @@ def test_axes_of_equal_lengths_in_another_order_are_told():
     assert "order of its axes" not in square.finding  # the first probe has other lengths
 
 
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_channels_last_are_told_where_they_are_not_expected(name):
+    finding = diagnose(targets()[name].function, name, channels_first=True).finding
+    assert finding.startswith("it seems to take channels last: leave channels_first out; ")
+
+
 def test_a_wrong_function_of_the_right_shape_is_not_told_of_the_other_layout():
     found = diagnose(lambda _, x, *__: 0 * x, "max_pool2d_backward")
     assert "channels first" not in found.finding
