@@ -549,8 +549,9 @@ def _gradients_of(
     dz: FloatArray,
     params: dict[str, FloatArray],
 ) -> tuple[Any, dict[str, FloatArray]]:
-    """What the layer's backward pass returns, and copies of what it leaves in ``grads``."""
+    """What the backward pass returns and leaves in ``grads``, copied, for more passes follow."""
     dx = backward(dz)
+    dx = dx.copy() if isinstance(dx, np.ndarray) else dx
     check_protocol("layer", layer)
     if missing := sorted(params.keys() - layer.grads.keys()):
         raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")

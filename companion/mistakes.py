@@ -2674,15 +2674,15 @@ def _pairs_exchanged(target: str, equation: str, right: Wrong) -> None:
 
     if "kernel_size" not in takes:
         return
-    for exchanged in (_exchanged, dict):  # the settings too, or the size alone
+    for read in (_exchanged, dict):  # the settings too, or the size alone
 
         @mistake(target, "rows and columns exchanged", equation)
-        def _(*arguments: Any, _exchanged: Wrong = exchanged, **settings: Any) -> Any:
+        def _(*arguments: Any, _read: Wrong = read, **settings: Any) -> Any:
             *arrays, kernel_size = arguments  # the last by position
             if takes["stride"].default is None:  # a pool's stride is its window as it was given
                 settings.setdefault("stride", kernel_size)
             kernel_size = as_pair("kernel_size", kernel_size)[::-1]
-            return right(*arrays, kernel_size, **_exchanged(settings))
+            return right(*arrays, kernel_size, **_read(settings))
 
 
 def _of_the_size_read(

@@ -387,7 +387,7 @@ def _step(training: Training, x: FloatArray, y: NDArray[np.integer[Any]]) -> Eva
         warnings.warn(
             "the network's output looks like probabilities, and should be logits: leave out the "
             "softmax, which the loss has in it",
-            stacklevel=4,
+            stacklevel=4,  # the line that calls fit
         )
     fill_grads(network, dz)
     training.optimizer.step(network)

@@ -984,3 +984,19 @@ def test_rare_settings_are_probed_too(target, mine, named):
     diagnosis = diagnose(mine, target)
     assert not diagnosis.ok
     assert [entry.name for entry in diagnosis.mistakes] == named
+
+
+def test_a_call_that_does_not_fit_says_how_it_is_called():
+    for mine, called in (
+        (
+            lambda x, w, b, stride, pad: x @ w + b + stride + pad,
+            "'pad'; it is called as conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1) (for",
+        ),
+        (lambda x: x, "it is called as conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1)"),
+    ):
+        assert called in diagnose(mine, companion.conv2d).finding
+
+    def raises_within(x, w):
+        raise TypeError("of its own")
+
+    assert "it is called as" not in diagnose(raises_within, companion.conv2d).finding

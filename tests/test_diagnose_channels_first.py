@@ -199,22 +199,6 @@ def test_a_shape_that_two_mistakes_make_says_both():
     assert f"z has shape (2, 3, 4, 3), expected (2, 3, 3, 4): {both} (for" in found.finding
 
 
-def test_a_call_that_does_not_fit_says_how_it_is_called():
-    for mine, called in (
-        (
-            lambda x, w, b, stride, pad: x @ w + b + stride + pad,
-            "'pad'; it is called as conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1) (for",
-        ),
-        (lambda x: x, "it is called as conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1)"),
-    ):
-        assert called in diagnose(mine, companion.conv2d).finding
-
-    def raises_within(x, w):
-        raise TypeError("of its own")
-
-    assert "it is called as" not in diagnose(raises_within, companion.conv2d).finding
-
-
 def test_axes_of_equal_lengths_in_another_order_are_told():
     def last(x, kernel_size):
         return companion.max_pool2d(x.transpose(0, 2, 3, 1), kernel_size)  # and left so

@@ -298,3 +298,20 @@ def test_a_hint_for_an_adjoint_costs_no_report():
 def test_an_adjoint_whose_way_back_is_single_is_as_exact_as_that():
     x, w, _ = XWB
     assert check_adjoint(lambda x: x @ w, lambda y: (y @ w.T).astype(np.float32), x).ok
+
+
+class Reusing(companion.Dense):
+    """Hands out the same memory for dx each time, and trains without it."""
+
+    def backward(self, dz):
+        dx = super().backward(dz)
+        self.dx = getattr(self, "dx", np.empty_like(dx))
+        self.dx[...] = dx
+        return self.dx
+
+    def backward_params(self, dz):
+        self.grads = {"w": self._recall().T @ dz, "b": dz.sum(axis=0)}
+
+
+def test_a_gradient_in_memory_that_is_used_again_is_read_in_time():
+    assert check_layer(Reusing(3, 2), XWB[0]).ok
