@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import hints
 from .network import LayerLike, check_protocol, fill_grads
 from .shapes import (
     FloatArray,
@@ -24,14 +25,16 @@ from .shapes import (
     as_gradient,
     as_int,
     in_range,
+    largest,
     nan_is_an_answer,
 )
+from .slopes import Compared, Index, Sides, compare, one_number, roughness, value_at, width
 
 # Not a seed that people choose: if the data had the same one, dz would equal x, and a mask made
 # from dz by mistake would pass for one made from x.
 _SEED = 0x6EAD1E27
 
-Index = tuple[int, ...]
+_EPS = float(np.finfo(np.float64).eps)
 Method = Literal["central", "richardson", "complex"]
 
 
@@ -68,9 +71,11 @@ class ArgumentReport:
         Entries where the function bends within a step: there, any value between the one-sided
         slopes was accepted, as found with the smallest steps.
     hint : str
-        What may be wrong, where that is plain to see: all entries are off by one factor, the
-        function does not depend on the argument, or rounds it to float32. Of a gradient that
-        agrees: that it is zero everywhere, and so hardly tested.
+        What may be wrong, where the numbers give it away: all entries are off by one factor, it is
+        the gradient of another argument, dz is not used, ... Of a gradient that agrees: that it is
+        zero everywhere, and so hardly tested.
+    checked, wrong : int
+        How many entries were compared, and how many of them do not agree.
     """
 
     name: str
@@ -84,6 +89,8 @@ class ArgumentReport:
     rounding: float = 0.0
     kinks: tuple[Index, ...] = ()
     hint: str = ""
+    checked: int = 0
+    wrong: int = 0
 
     def __str__(self) -> str:
         n = len(self.kinks)
@@ -94,9 +101,11 @@ class ArgumentReport:
             hidden = f"; rounding hides mistakes up to {self.rounding:.1e}" if hides else ""
             agrees = f"agrees, relative error at most {self.relative:.1e}"
             return f"{self.name}: {agrees}{bends}{hidden}{hint}"
+        of_all = f" in {self.wrong} of {self.checked} entries" if self.checked > 1 else ""
         return (
-            f"{self.name}: WRONG, most at {self.index}: gradient {self.analytic:.6g}, finite "
-            f"differences {self.numerical:.6g}, relative error {self.relative:.1e}{bends}{hint}"
+            f"{self.name}: WRONG{of_all}, most at {self.index}: gradient {self.analytic:.6g}, "
+            f"finite differences {self.numerical:.6g}, relative error {self.relative:.1e}"
+            f"{bends}{hint}"
         )
 
 
@@ -137,7 +146,7 @@ class AdjointReport:
     relative : float
         Their difference, divided by the size of the terms they sum.
     hint : str
-        What may be wrong, where that is plain to see: the map is not linear.
+        What may be wrong, where the numbers give it away: the map is not linear.
     """
 
     ok: bool
@@ -292,6 +301,22 @@ def check_gradient(
     ... ).ok
     True
     """
+    return _unless_wrong(
+        _checked(forward, backward, arguments, names, cotangent, step, rtol, entries, rng)
+    )
+
+
+def _checked(
+    forward: Callable[..., ArrayLike],
+    backward: Callable[..., Any],
+    arguments: Sequence[ArrayLike],
+    names: Sequence[str] | None,
+    cotangent: ArrayLike | None,
+    step: float | None,
+    rtol: float,
+    entries: int | None,
+    rng: np.random.Generator | None,
+) -> GradientReport:
     check_callable("forward", forward)
     check_callable("backward", backward)
     if not arguments:
@@ -318,32 +343,193 @@ def check_gradient(
         raise ValueError("forward must give smaller numbers: the sum of all of them overflows")
 
     gradients, written_back = _gradients(backward, dz, points, names)
-    reports = []
-    for position, (name, x, analytic) in enumerate(zip(names, points, gradients, strict=True)):
-        if analytic is None:
-            continue
-
-        def loss(nudged: FloatArray, position: int = position) -> float:
-            replaced = _copies([*points[:position], nudged, *points[position + 1 :]])
-            return float((dz * np.asarray(forward(*replaced))).sum())
-
-        if chosen := _chosen(x, entries, rng):
-            steps = np.array([_step(x, index, step, eps=eps) for index in chosen])
-            noise = 64 * eps * magnitude / float(steps.min())
-            picked = np.array([analytic[index] for index in chosen])
-            sides = _Sides(loss, x, chosen, steps)
-            found = _compare(name, chosen, picked, sides, rtol, noise)
-            if not found.ok and not found.hint and _rounds(forward, points, position, z):
-                found = replace(found, hint="forward rounds it to float32: compute in float64")
-            reports.append(found)
-        else:
-            reports.append(ArgumentReport(name))
-    if not reports:
+    if all(gradient is None for gradient in gradients):
         raise ValueError("backward must return at least one gradient to check, got none")
-    report = GradientReport(tuple(reports), (*written, *written_back))
+    chosen = [
+        [] if gradient is None else _chosen(x, entries, rng)
+        for x, gradient in zip(points, gradients, strict=True)
+    ]
+    check = _Check(forward, backward, names, points, dz, chosen, step, rtol)
+    found = check.compare(gradients, magnitude, eps)
+    notes = [*written, *written_back]
+    if not _agree(found) and (exact_to := check.precision(magnitude, rng)) > 16 * eps:
+        # Something inside is less precise than the result.
+        if step is None:
+            notes.append(f"forward is exact to {exact_to:.0e} of its result: steps are wider")
+            found = check.compare(gradients, magnitude, exact_to)
+        else:
+            notes.append(f"forward is exact to {exact_to:.0e} of its result: leave step out")
+    told = [""] * len(points) if _agree(found) else check.hints(gradients, found, z, rng)
+    reports = tuple(
+        _report(name, where, one, hint)
+        for name, gradient, where, one, hint in zip(
+            names, gradients, chosen, found, told, strict=True
+        )
+        if gradient is not None
+    )
+    return GradientReport(reports, tuple(notes))
+
+
+def _unless_wrong(report: GradientReport) -> GradientReport:
     if not report.ok:
         raise GradientError(report)
     return report
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A backward function, the forward function with whose slopes it is compared, and where."""
+
+    forward: Callable[..., ArrayLike]
+    backward: Callable[..., Any]
+    names: Sequence[str]
+    points: Sequence[FloatArray]
+    dz: FloatArray
+    chosen: Sequence[list[Index]]  # entries of each argument
+    step: float | None
+    rtol: float
+
+    def loss(self, points: Sequence[FloatArray]) -> float:
+        """The number that is differentiated."""
+        return float((self.dz * np.asarray(self.forward(*_copies(points)))).sum())
+
+    def nudged(self, position: int, x: FloatArray) -> list[FloatArray]:
+        """The arguments, one of them replaced."""
+        return [*self.points[:position], x, *self.points[position + 1 :]]
+
+    def compare(
+        self, gradients: Sequence[FloatArray | None], magnitude: float, eps: float
+    ) -> list[Compared | None]:
+        """Compare with slopes of a sum of terms of this size, which is exact to ``eps`` of it."""
+        found: list[Compared | None] = []
+        for position, (x, gradient) in enumerate(zip(self.points, gradients, strict=True)):
+            if gradient is None or not (chosen := self.chosen[position]):
+                found.append(None)
+                continue
+
+            def loss(x: FloatArray, position: int = position) -> float:
+                return self.loss(self.nudged(position, x))
+
+            steps = np.array([_step(x, index, self.step, eps=eps) for index in chosen])
+            noise = 64 * eps * magnitude / float(steps.min())
+            sides = Sides(loss, x, chosen, steps)
+            found.append(compare(_at_each(gradient, chosen), sides, self.rtol, noise))
+        return found
+
+    def precision(self, magnitude: float, rng: np.random.Generator) -> float:
+        """What part of its size the loss is exact to, from nudges of all arguments at once."""
+        directions = [rng.standard_normal(x.shape) for x in self.points]
+        length = math.sqrt(sum(float(np.vdot(d, d)) for d in directions))
+        scales = [max(1.0, largest(x)) / length for x in self.points]
+
+        def along(t: float) -> float:
+            return self.loss(
+                [
+                    x + t * scale * direction
+                    for x, scale, direction in zip(self.points, scales, directions, strict=True)
+                ]
+            )
+
+        return roughness(along) / magnitude if magnitude else 0.0
+
+    def hints(
+        self,
+        gradients: Sequence[FloatArray | None],
+        found: Sequence[Compared | None],
+        z: NDArray[Any],
+        rng: np.random.Generator,
+    ) -> list[str]:
+        """What may be wrong with each gradient, where it is."""
+        told = []
+        for position, (gradient, one) in enumerate(zip(gradients, found, strict=True)):
+            if gradient is None or one is None or one.ok:
+                told.append("")
+            elif 0 < largest(z) < 1e-9:
+                told.append(
+                    f"forward's result is so small, {largest(z):.0e}, that rounding inside may "
+                    "hide its slopes: check where it is larger"
+                )
+            elif one.kinked[one.wrong].all():
+                told.append(self._beside(position, rng))
+            else:
+                x = _at_each(self.points[position], self.chosen[position])
+                told.append(
+                    hints.of_function(one)
+                    or hints.of_entries(one, x)
+                    or self._exchanged(position, gradient, found)
+                    or self._in_other_places(position, gradient, one)
+                    or hints.of_backward(partial(self._gradient, position), self.dz, rng)
+                )
+        return told
+
+    def _gradient(self, position: int, dz: FloatArray) -> FloatArray:
+        gradients, _ = _gradients(self.backward, dz, self.points, self.names)
+        return np.asarray(gradients[position])
+
+    def _exchanged(
+        self, position: int, gradient: FloatArray, found: Sequence[Compared | None]
+    ) -> str:
+        for other, one in enumerate(found):
+            if one is None or other == position or self.points[other].shape != gradient.shape:
+                continue
+            given = _at_each(gradient, self.chosen[other])
+            if one.numerical.any() and largest(given - one.numerical) <= one.allowed:
+                return f"it is the gradient of {self.names[other]}"
+        return ""
+
+    def _in_other_places(self, position: int, gradient: FloatArray, one: Compared) -> str:
+        if len(self.chosen[position]) != gradient.size or one.kinked.any():
+            return ""
+        return hints.of_places(
+            gradient,
+            one.numerical.reshape(gradient.shape),
+            lambda a, b: largest(a - b) <= one.allowed,
+        )
+
+    def _beside(self, position: int, rng: np.random.Generator) -> str:
+        """Whether a gradient that is wrong at kinks only is right where there are none."""
+        points = [x + 0.01 * rng.standard_normal(x.shape) for x in self.points]
+        there = replace(self, points=points)
+        try:
+            gradients, _ = _gradients(self.backward, self.dz, points, self.names)
+            magnitude = float(np.abs(self.dz * np.asarray(self.forward(*_copies(points)))).sum())
+            one = there.compare(gradients, magnitude, _EPS)[position]
+        except Exception:  # it need not take other numbers than it was given
+            return ""
+        if one is None or not one.ok:
+            return ""
+        return "right beside this point, where kinks or ties meet: add a little noise to it"
+
+
+def _agree(found: Sequence[Compared | None]) -> bool:
+    return all(one is None or one.ok for one in found)
+
+
+def _at_each(array: FloatArray, chosen: Sequence[Index]) -> FloatArray:
+    return np.array([array[index] for index in chosen])
+
+
+def _report(
+    name: str, chosen: Sequence[Index], found: Compared | None, hint: str
+) -> ArgumentReport:
+    if found is None:  # an argument without entries
+        return ArgumentReport(name)
+    worst = int(np.argmax(found.off))
+    return ArgumentReport(
+        name=name,
+        ok=found.ok,
+        index=chosen[worst],
+        analytic=float(found.analytic[worst]),
+        numerical=float(found.numerical[worst]),
+        absolute=float(found.off[worst]),
+        relative=float(found.off[worst]) / found.scale if found.scale else 0.0,
+        largest=found.scale,
+        rounding=found.rounding,
+        kinks=tuple(index for index, bends in zip(chosen, found.kinked, strict=True) if bends),
+        hint=hints.untested(found) if found.ok else hint,
+        checked=len(chosen),
+        wrong=int(np.count_nonzero(found.wrong)),
+    )
 
 
 def _output(
@@ -361,24 +547,13 @@ def _output(
             "a slope is a difference of two of them"
         )
     eps = float(np.finfo(z.dtype if z.dtype.kind == "f" else np.float64).eps)
-    rounding = np.sqrt(eps) * _largest(z)
+    rounding = np.sqrt(eps) * largest(z)
     if again.shape != z.shape or not np.allclose(again, z, rtol=0.0, atol=rounding):
         raise ValueError(
             "forward gives another result for the same arguments: let what it draws at random, "
             "or remembers, be the same each time"
         )
     return z, eps, _written("forward", names, points, given)
-
-
-def _rounds(
-    forward: Callable[..., ArrayLike], points: Sequence[FloatArray], position: int, z: NDArray[Any]
-) -> bool:
-    """Whether one argument in float32 gives the very same result in float64."""
-    rounded = _copies(points)
-    rounded[position] = rounded[position].astype(np.float32).astype(np.float64)
-    if z.dtype != np.float64 or np.array_equal(rounded[position], points[position]):
-        return False
-    return np.array_equal(np.asarray(forward(*rounded)), z)
 
 
 def _written(
@@ -412,18 +587,53 @@ def _gradients(
                 "takes dz alone, is checked by check_layer"
             )
         raise
+    if returned is None:
+        raise ValueError("backward must return the gradients, got None: is a return missing?")
     lone = len(points) == 1 and isinstance(returned, list) and len(returned) != 1
     gradients = (returned,) if lone or not isinstance(returned, tuple | list) else returned
     if len(gradients) != len(points):
-        hint = ": return them as a tuple" if len(gradients) == 1 else ""
+        one = len(points) == 1
         raise ValueError(
-            f"backward must return {len(points)} gradients, got {len(gradients)}{hint}"
+            f"backward must return {'one gradient' if one else f'{len(points)} gradients'}, "
+            f"{'that' if one else 'a tuple of those'} of {', '.join(names)}, "
+            f"got {_kind(returned)}"
+        )
+    shapes = [g.shape if isinstance(g, np.ndarray) else () for g in gradients]
+    expected = [x.shape for x in points]
+    if shapes != expected and sorted(shapes) == sorted(expected):
+        raise ValueError(
+            f"backward must return the gradients in the order of the arguments, {', '.join(names)} "
+            f"of shapes {_listed(expected)}, got shapes {_listed(shapes)}"
         )
     gradients = [
-        None if g is None else as_gradient(f"the gradient of {name}", g, x.shape, name).copy()
+        None if g is None else _as_gradient_of(name, g, x.shape)
         for g, name, x in zip(gradients, names, points, strict=True)
     ]
     return gradients, _written("backward", ["dz", *names], [dz, *points], given)
+
+
+def _kind(returned: Any) -> str:
+    """What a function returned, in words."""
+    if isinstance(returned, tuple | list):
+        return f"a {type(returned).__name__} of {len(returned)}"
+    if isinstance(returned, np.ndarray):
+        return f"one array, of shape {returned.shape}"
+    return f"a {type(returned).__name__}"
+
+
+def _listed(shapes: Sequence[object]) -> str:
+    return ", ".join(map(str, shapes))
+
+
+def _as_gradient_of(name: str, gradient: Any, shape: tuple[int, ...]) -> FloatArray:
+    """A copy of a gradient, if it has the shape of its argument."""
+    given = as_float(f"the gradient of {name}", gradient)
+    if given.shape != shape:
+        raise ValueError(
+            f"the gradient of {name} must have the shape {shape} of {name}, "
+            f"got shape {given.shape}{hints.of_shape(given.shape, shape)}"
+        )
+    return given.copy()
 
 
 def check_layer(
@@ -491,6 +701,10 @@ def check_layer(
             "layer.params must be an attribute that can be set: its arrays are nudged by it"
         ) from error
 
+    # Between two passes forward gets other numbers, lest a layer that keeps the wrong input pass.
+    others = np.flip(as_float("x", x).astype(np.float64), axis=0) if np.ndim(x) else None
+    notes: dict[str, None] = {}  # in order, each once
+
     def forward(x: FloatArray, *values: FloatArray) -> ArrayLike:
         layer.params = kind(zip(start, _copies(values), strict=True))
         try:
@@ -502,10 +716,18 @@ def check_layer(
         return output
 
     def backward(dz: FloatArray, x: FloatArray, *values: FloatArray) -> list[Any]:
+        def pass_forward() -> None:
+            if others is not None:
+                forward(others.copy(), *values)
+            forward(x.copy(), *values)
+
         kept = dz.copy()
-        forward(x.copy(), *values)
+        pass_forward()
         _, once = _gradients_of(layer, layer.backward, dz.copy(), start)
-        forward(x.copy(), *values)
+        for name, value in zip(start, values, strict=True):
+            if not np.array_equal(layer.params[name], value, equal_nan=True):
+                notes[f"layer.backward changes {name}: leave that to an optimiser"] = None
+        pass_forward()
         dx, again = _gradients_of(layer, layer.backward, dz, start)
         _refuse_other_gradients(
             once,
@@ -513,13 +735,18 @@ def check_layer(
             "layer.backward gave another grads[{}] when it was called again with the same "
             "arguments: set it, and do not add to it; draw nothing at random",
         )
-        forward(x.copy(), *values)
+        pass_forward()
         layer.backward(2 * kept)  # so that what is left over is wrong
-        forward(x.copy(), *values)
+        pass_forward()
         _, alone = _gradients_of(layer, partial(fill_grads, layer), kept, start)
         _refuse_other_gradients(
             once, alone, "layer.backward_params leaves another grads[{}] than backward"
         )
+        if isinstance(dx, tuple | list):
+            raise TypeError(
+                f"layer.backward must return the gradient for the input alone, got {_kind(dx)}: "
+                "those of the parameters belong into layer.grads"
+            )
         if dx is None and not x_is_whole:
             raise ValueError(
                 "layer.backward must return the gradient for the input, got None: "
@@ -528,19 +755,14 @@ def check_layer(
         return [dx, *again.values()]
 
     try:
-        return check_gradient(
-            forward,
-            backward,
-            x,
-            *start.values(),
-            names=["x", *start],
-            step=step,
-            rtol=rtol,
-            entries=entries,
-            rng=rng,
-        )
+        if others is not None:
+            forward(others.copy(), *start.values())
+        names = ["x", *start]
+        arguments = [x, *start.values()]
+        report = _checked(forward, backward, arguments, names, None, step, rtol, entries, rng)
     finally:
         layer.params = kind(start) if params_are_whole else before
+    return _unless_wrong(replace(report, notes=(*report.notes, *notes)))
 
 
 def _gradients_of(
@@ -554,10 +776,11 @@ def _gradients_of(
     dx = dx.copy() if isinstance(dx, np.ndarray) else dx
     check_protocol("layer", layer)
     if missing := sorted(params.keys() - layer.grads.keys()):
-        raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}")
+        others = sorted(layer.grads.keys() - params.keys())
+        hint = f", and has {', '.join(others)}: use the names of layer.params" if others else ""
+        raise ValueError(f"layer.grads lacks the parameters {', '.join(missing)}{hint}")
     return dx, {
-        name: as_gradient(f"the gradient of {name}", layer.grads[name], p.shape, name).copy()
-        for name, p in params.items()
+        name: _as_gradient_of(name, layer.grads[name], p.shape) for name, p in params.items()
     }
 
 
@@ -566,7 +789,7 @@ def _refuse_other_gradients(
 ) -> None:
     """Two backward passes with the same arguments must leave the same gradients."""
     for name, gradient in once.items():
-        most = _largest(gradient[np.isfinite(gradient)])
+        most = largest(gradient[np.isfinite(gradient)])
         if not np.allclose(again[name], gradient, rtol=0.0, atol=1e-3 * most, equal_nan=True):
             raise ValueError(message.format(repr(name)))
 
@@ -636,21 +859,9 @@ def check_adjoint(
     if np.float32 in (ax.dtype, aty.dtype):
         rtol = max(rtol, 64 * float(np.finfo(np.float32).eps))
     if relative <= rtol:
-        return AdjointReport(True, left, right, relative)
-    raise GradientError(AdjointReport(False, left, right, relative, _not_linear(forward, x, ax)))
-
-
-def _not_linear(forward: Callable[[Any], ArrayLike], x: FloatArray, ax: NDArray[Any]) -> str:
-    """Why a map may have no transpose: it adds something, or bends."""
-    try:
-        zero, minus = (np.asarray(forward(point)) for point in (np.zeros_like(x), -x))
-    except Exception:  # it need not take other numbers than it was given
-        return ""
-    if np.isfinite(zero).all() and zero.any():
-        return "forward(0) is not 0: leave out what is added, such as a bias"
-    if minus.shape == ax.shape and not np.allclose(minus, -ax, rtol=1e-4, equal_nan=True):
-        return "forward is not linear, and has no transpose: check_gradient is for it"
-    return ""
+        hint = "" if size else "both sides are zero: try other numbers"
+        return AdjointReport(True, left, right, relative, hint)
+    raise GradientError(AdjointReport(False, left, right, relative, hints.of_map(forward, x, ax)))
 
 
 def check_callable(name: str, function: Any) -> None:
@@ -661,8 +872,13 @@ def check_callable(name: str, function: Any) -> None:
 
 def _numbers(name: str, returned: ArrayLike) -> NDArray[Any]:
     """What a function under test returned, as an array that it cannot write over later."""
+    if returned is None:
+        raise TypeError(f"{name} must return an array, got None: is a return missing?")
     if isinstance(returned, tuple) and any(isinstance(each, np.ndarray) for each in returned):
-        raise TypeError(f"{name} must return one array, got a tuple of {len(returned)}")
+        raise TypeError(
+            f"{name} must return one array, got a tuple of {len(returned)}: if the rest is kept "
+            "for the way back, check a function that returns the first alone"
+        )
     array = as_array(f"what {name} returns", returned)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must return an array of real numbers, got dtype {array.dtype}")
@@ -697,26 +913,11 @@ def _step(
     return default * max(1.0, abs(float(x[index])))
 
 
-def _at(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, nudge: float) -> float:
-    nudged = x.copy()
-    nudged[index] += nudge
-    return float(_one_number(f(nudged)))
-
-
-def _one_number(returned: ArrayLike, kinds: str = "fiub") -> NDArray[Any]:
-    value = np.asarray(returned)
-    if value.dtype.kind not in kinds:
-        raise TypeError(f"f must return one number, got {returned!r}")
-    if value.size != 1:
-        raise ValueError(f"f must return one number, got an array of shape {value.shape}")
-    return value.reshape(())
-
-
 def _central(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
-    width = _width(x, index, step)
-    if width == 0:
+    reach = width(x, index, step)
+    if reach == 0:
         raise ValueError(f"step must be large enough to change x{list(index)}, got {step!r}")
-    return (_at(f, x, index, step) - _at(f, x, index, -step)) / width  # gradcheck-central
+    return (value_at(f, x, index, step) - value_at(f, x, index, -step)) / reach  # gradcheck-central
 
 
 def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
@@ -727,7 +928,7 @@ def _richardson(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step
 def _complex(f: Callable[[Any], ArrayLike], x: FloatArray, index: Index, step: float) -> float:
     nudged = x.astype(np.result_type(x.dtype, np.complex64))
     nudged[index] += 1j * step
-    value = _one_number(f(nudged), "cfiub")
+    value = one_number(f(nudged), "cfiub")
     if value.dtype.kind != "c":
         raise TypeError(
             f"f must return a complex number for complex x, got {value.dtype}: abs, norm, .real "
@@ -741,199 +942,3 @@ _METHODS = {  # how to take a slope, and by how much to widen the default step
     "richardson": (_richardson, 30.0),
     "complex": (_complex, 1e-15),
 }
-
-
-def _width(x: FloatArray, index: Index, step: float) -> float:
-    """The distance between the two nudged values as they were rounded, not as they were meant."""
-    nudge = x.dtype.type(step)
-    return float((x[index] + nudge) - (x[index] - nudge))
-
-
-_PARTS = (1, 1 / 4, 1 / 16, 1 / 64)  # of a step, at which slopes are taken
-
-
-class _Sides:
-    """One-sided slopes of a function of ``x`` at chosen entries."""
-
-    def __init__(
-        self,
-        loss: Callable[[FloatArray], float],
-        x: FloatArray,
-        chosen: list[Index],
-        steps: FloatArray,
-    ) -> None:
-        self._loss, self._x, self._here = loss, x, loss(x)
-        self._chosen, self._steps = chosen, steps
-        for index, own in zip(chosen, steps, strict=True):
-            if np.isfinite(x[index]) and _width(x, index, own / 4) == 0:
-                raise ValueError(
-                    f"step must be large enough to change x{list(index)}, got {float(own)!r}"
-                )
-
-    def at(self, part: float, where: NDArray[np.intp]) -> FloatArray:
-        """Slopes to the left and right at this part of the step: (2, entries), NaN elsewhere."""
-        slopes = np.full((2, len(self._chosen)), np.nan)
-        for entry in where:
-            index, nudge = self._chosen[entry], part * self._steps[entry]
-            slopes[:, entry] = [self._slope(index, -nudge), self._slope(index, nudge)]
-        return slopes
-
-    def _slope(self, index: Index, nudge: float) -> float:
-        moved = float(self._x[index] + nudge - self._x[index])  # as it was rounded
-        if moved == 0:
-            return float("nan")
-        return (_at(self._loss, self._x, index, nudge) - self._here) / moved
-
-
-@nan_is_an_answer
-def _compare(
-    name: str,
-    chosen: list[Index],
-    analytic: FloatArray,
-    sides: _Sides,
-    rtol: float,
-    noise: float,
-) -> ArgumentReport:
-    everywhere = np.arange(len(chosen))
-    slopes = np.full((4, 2, len(chosen)), np.nan)  # at each part of the step, left and right
-    slopes[:2] = [sides.at(part, everywhere) for part in _PARTS[:2]]
-    numerical = slopes[0].mean(axis=0)
-    seen = 8 * _largest(numerical - slopes[1].mean(axis=0))  # what rounding really did
-
-    rounding = min(noise, max(seen, noise / 64))
-
-    def bounds() -> tuple[float, float]:
-        scale = max(_largest(analytic), _largest(numerical))
-        return scale, rtol * scale + rounding
-
-    scale, allowed = bounds()
-    jumps = slopes[:, 1] - slopes[:, 0]
-    kinked = _kinked(jumps[0], jumps[1], allowed, scale)
-    unclear = np.flatnonzero(kinked | ~(np.abs(analytic - numerical) <= allowed))
-    off = np.abs(analytic - numerical)
-    if len(unclear):  # smaller steps, where rounding allows, tell a kink from a strong curvature
-        for k, part in enumerate(_PARTS[2:], 2):
-            if noise / part <= 0.01 * scale:
-                slopes[k] = sides.at(part, unclear)
-        jumps = slopes[:, 1] - slopes[:, 0]
-        kinked &= ~_curved(jumps)
-        smooth = unclear[~kinked[unclear]]
-        numerical[smooth] = _extrapolated(slopes.mean(axis=1)[:, smooth])
-        scale, allowed = bounds()
-        off = np.where(kinked, _outside(analytic, slopes, jumps, noise), abs(analytic - numerical))
-    off = np.where(np.isnan(off), np.inf, off)
-    worst = int(np.argmax(off))
-    ok = bool(np.isfinite(allowed) and np.all(off <= allowed))
-    return ArgumentReport(
-        name=name,
-        ok=ok,
-        index=chosen[worst],
-        analytic=float(analytic[worst]),
-        numerical=float(numerical[worst]),
-        absolute=float(off[worst]),
-        relative=float(off[worst]) / scale if scale else 0.0,
-        largest=scale,
-        rounding=rounding,
-        kinks=tuple(index for index, bends in zip(chosen, kinked, strict=True) if bends),
-        hint=_untested(analytic, numerical)
-        if ok
-        else _suspect(analytic[~kinked], numerical[~kinked], slopes[:, :, ~kinked], allowed),
-    )
-
-
-def _untested(analytic: FloatArray, numerical: FloatArray) -> str:
-    """Why a gradient that agrees may be wrong all the same."""
-    if analytic.any() or numerical.any():
-        return ""
-    return "all of the gradient is zero here: try other numbers"
-
-
-def _suspect(
-    analytic: FloatArray, numerical: FloatArray, slopes: FloatArray, allowed: float
-) -> str:
-    """What may be wrong with a gradient, if it is plain to see in all of its entries.
-
-    ``slopes`` are the one-sided ones, (4, 2, entries); those of the whole step come first.
-    """
-    if not np.isfinite(slopes[0]).all():
-        return "forward is not finite everywhere within a step: give a smaller step"
-    if len(numerical) and not slopes[0].any():
-        return "forward does not change within a step: is it used, and not rounded?"
-    if not numerical.any():
-        return ""
-    if not analytic.any():
-        return "all of the gradient is zero"
-    factor = float(analytic @ numerical / (numerical @ numerical))
-    clear = np.abs(numerical) > 10 * allowed
-    same = np.abs(analytic - factor * numerical) <= max(1.0, abs(factor)) * allowed
-    if np.count_nonzero(clear) >= 2 and same.all() and factor != 1:
-        digits = max(4, 2 - math.floor(math.log10(abs(factor - 1))))  # as many as differ from 1
-        return f"every entry is {factor:.{digits}g} times what it should be"
-    return ""
-
-
-def _kinked(jump: FloatArray, near: FloatArray, allowed: float, scale: float) -> NDArray[np.bool_]:
-    """Where the two one-sided slopes may differ as they do at a kink.
-
-    They differ by ``jump`` at the step, by ``near`` at a quarter of it. Those of a smooth function
-    differ by the step times f'', so ``near`` is a quarter of ``jump``; at a kink the two are equal.
-    Where ``near`` is larger, it is noise, or a function that jumps.
-    """
-    bends = np.abs(jump - 4 * near) > max(allowed, 1e-4 * scale)
-    same_way = jump * near >= -(allowed * allowed)
-    kinked: NDArray[np.bool_] = bends & same_way & (np.abs(near) <= 1.5 * np.abs(jump) + allowed)
-    return kinked
-
-
-def _curved(jumps: FloatArray) -> NDArray[np.bool_]:
-    """Where the jumps at ever smaller steps, (4, entries), shrink to a quarter each time.
-
-    Those of a smooth function do so in the end, however strongly it bends.
-    """
-    first, second, third, _ = np.abs(jumps)
-    shrinks = np.abs(4 * jumps[2:] - jumps[1:-1]) < 0.2 * np.abs(jumps[1:-1])
-    curved: NDArray[np.bool_] = shrinks.all(axis=0) & (second > 0.02 * first) & (third > 0)
-    return curved
-
-
-def _outside(
-    analytic: FloatArray, slopes: FloatArray, jumps: FloatArray, noise: float
-) -> FloatArray:
-    """How far a gradient is outside the one-sided slopes at a kink.
-
-    These are the slopes at each step and their extrapolations to a step of zero, without the term
-    h f''. Where the smallest steps no longer reach across the kink, only their slopes count.
-    """
-    sides = np.concatenate([slopes, (4 * slopes[1:] - slopes[:-1]) / 3])  # (7, 2, entries)
-    of_wide_steps = [0, 1, 4, 5]
-    resolved = np.abs(jumps[3]) < 0.5 * np.abs(jumps[:2]).max(axis=0)
-    counts = np.isfinite(sides)
-    counts[of_wide_steps] &= ~resolved
-    lowest = np.where(counts, sides, np.inf).min(axis=(0, 1))
-    highest = np.where(counts, sides, -np.inf).max(axis=(0, 1))
-    rounding = 8 * np.abs(slopes[3].mean(axis=0) - slopes[2].mean(axis=0))
-    blurred = np.where(resolved, np.minimum(64 * noise, rounding), 0)
-    outside: FloatArray = np.maximum(lowest - analytic, analytic - highest) - blurred
-    return np.maximum(outside, 0)
-
-
-def _extrapolated(slopes: FloatArray) -> FloatArray:
-    """Ridders' method: of all extrapolations to a step of zero, those that change least.
-
-    ``slopes`` are central differences at a step and at 1/4, 1/16 and 1/64 of it, (4, entries). As
-    in gradcheck-richardson, each column takes another even power of the step out of the last.
-    """
-    column, tried, changes = slopes, [], []
-    for power in (2, 4, 6):
-        wide, narrow = column[:-1], column[1:]
-        column = narrow + (narrow - wide) / (4**power - 1)
-        tried.append(column)
-        changes.append(np.maximum(np.abs(column - narrow), np.abs(column - wide)))
-    change = np.concatenate(changes)  # (6, entries)
-    best = np.where(np.isnan(change), np.inf, change).argmin(axis=0)
-    best_of_each: FloatArray = np.concatenate(tried)[best, np.arange(best.size)]
-    return best_of_each
-
-
-def _largest(array: NDArray[Any]) -> float:
-    return float(np.abs(array).max(initial=0.0))

@@ -540,6 +540,11 @@ def check_classes(name: str, classes: NDArray[np.integer[Any]], K: int) -> NDArr
 quiet = functools.partial(np.errstate, invalid="ignore", over="ignore", under="ignore")
 
 
+def largest(array: NDArray[Any]) -> float:
+    """The size of the entry that is furthest from zero."""
+    return float(np.abs(array).max(initial=0.0))
+
+
 def nan_is_an_answer(function: Function) -> Function:
     """Call the function in :data:`quiet`."""
 

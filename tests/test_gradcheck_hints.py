@@ -21,10 +21,10 @@ def affine_backward(dz, x, w, b, scale=1.0, shift=0.0):
     ("scale", "shift", "hint"),
     [
         (0.25, 0.0, "every entry is 0.25 times what it should be"),
-        (-1.0, 0.0, "every entry is -1 times what it should be"),
+        (-1.0, 0.0, "every entry has the wrong sign"),
         (0.0, 0.0, "all of the gradient is zero"),
-        (1.0, 0.1, ""),
-        (2.0, 0.1, ""),
+        (1.0, 0.1, "backward adds what is not multiplied by dz: it is not zero where dz is"),
+        (2.0, 0.1, "backward adds what is not multiplied by dz: it is not zero where dz is"),
     ],
 )
 def test_a_gradient_that_is_off_by_one_factor_says_which(scale, shift, hint):
@@ -101,18 +101,191 @@ def test_a_function_that_ends_within_a_step_asks_for_a_smaller_one():
     assert check_gradient(np.sqrt, backward, [1e-7, 1.0], step=1e-10, rtol=1e-4).ok
 
 
-def test_single_precision_inside_is_told_for_each_argument():
-    def product(x, w):
-        return (x @ w.astype(np.float32)).astype(np.float64)
+SINGLE = np.float32
 
-    def backward(dz, x, w):
-        return dz @ w.T, x.T @ dz
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda x, w: (x @ w.astype(SINGLE)).astype(float),
+        lambda x, w: (x @ w).astype(SINGLE).astype(float),
+        lambda x, w: x.astype(SINGLE).astype(float) @ w,
+        lambda x, w: x.astype(SINGLE) @ w.astype(SINGLE),
+    ],
+)
+def test_single_precision_inside_is_checked_as_such(product):
+    def backward(dz, x, w, scale=1.0):
+        return scale * dz @ w.T, x.T @ dz
+
+    report = check_gradient(product, backward, *XWB[:2], names=["x", "w"])
+    assert all(argument.relative < 1e-3 and not argument.kinks for argument in report.arguments)
+    with pytest.raises(GradientError) as caught:
+        check_gradient(product, lambda *given: backward(*given, scale=1.01), *XWB[:2])
+    x, w = caught.value.report.arguments
+    assert (x.wrong, w.wrong) == (12, 0)
+    assert x.hint.startswith("every entry is 1.01")
+
+
+def test_what_rounds_an_argument_is_told():
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x: np.round(x, 3), lambda dz, _: dz, XWB[0])
+    assert "forward does not change within a step" in caught.value.report.arguments[0].hint
+
+    with pytest.raises(GradientError, match=r"note: forward is exact to .*e-08 of its result: lea"):
+        check_gradient(
+            lambda x: 3 * x.astype(SINGLE).astype(float), lambda dz, _: 3 * dz, XWB[2], step=1e-7
+        )
+
+
+X, W = (np.random.default_rng(5).normal(size=(4, 4)) for _ in range(2))
+W = W + 2 * np.eye(4)[::-1]
+WRONG = {
+    "it is the gradient of w": lambda dz, x, _: (x.T @ dz, x.T @ dz),
+    "which is that of transpose(1, 0)": lambda dz, x, w: (w @ dz.T, x.T @ dz),
+    "turned round along axis 0": lambda dz, x, w: ((dz @ w.T)[::-1], x.T @ dz),
+    "turned round along axes 0 and 1": lambda dz, x, w: ((dz @ w.T)[::-1, ::-1], x.T @ dz),
+    "the same numbers are there, in other places": lambda dz, x, w: (
+        np.roll(dz @ w.T, 3),
+        x.T @ dz,
+    ),
+    "has the wrong sign": lambda dz, x, w: (-dz @ w.T, x.T @ dz),
+    "too large by 0.01 times the argument itself": lambda dz, x, w: (
+        dz @ w.T + 0.01 * x,
+        x.T @ dz,
+    ),
+    "too large by -0.3 times the argument itself": lambda dz, x, w: (dz @ w.T - 0.3 * x, x.T @ dz),
+    "backward does not use dz": lambda dz, x, w: (np.ones_like(dz) @ w.T, x.T @ dz),
+    "backward adds what is not multiplied by dz": lambda dz, x, w: (dz @ w.T + w, x.T @ dz),
+    "backward(-dz) is not -backward(dz)": lambda dz, x, w: ((dz * (dz > 0)) @ w.T, x.T @ dz),
+    "backward is not linear in dz": lambda dz, x, w: (np.clip(dz, -0.5, 0.5) @ w.T, x.T @ dz),
+    "whole numbers only": lambda dz, x, w: (np.trunc(dz @ w.T), x.T @ dz),
+    "the gradient is not finite": lambda dz, x, w: (dz @ w.T / 0, x.T @ dz),
+    "all of the gradient is zero": lambda dz, x, _: (0 * x, x.T @ dz),
+    "the wrong entries are zero": lambda dz, x, w: ((dz @ w.T) * np.eye(4), x.T @ dz),
+    "each of the wrong entries is 10 times what it should be": lambda dz, x, w: (
+        (dz @ w.T) * np.where(np.eye(4), 1, 10),
+        x.T @ dz,
+    ),
+}
+
+
+@pytest.mark.parametrize("hint", WRONG)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_what_the_numbers_give_away_is_told(hint):
+    with pytest.raises(GradientError) as caught:
+        check_gradient(np.matmul, WRONG[hint], X, W, names=["x", "w"])
+    x, w = caught.value.report.arguments
+    assert hint in x.hint
+    assert w.ok
+
+
+def test_a_backward_pass_that_draws_anew_is_told():
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradientError, match="backward gives another result for the same argum"):
+        check_gradient(np.tanh, lambda dz, _: dz * rng.random(dz.shape), X)
+
+
+def test_a_missing_mask_is_told():
+    with pytest.raises(GradientError, match="where it is wrong, the slope is zero: is a mask"):
+        check_gradient(companion.relu, lambda dz, _: dz, X)
+
+
+def test_how_many_entries_are_wrong_is_told():
+    some = np.eye(4)[1]
+    with pytest.raises(GradientError, match="WRONG in 4 of 16 entries, most at"):
+        check_gradient(np.tanh, lambda dz, x: dz * (1 - np.tanh(x) ** 2) + some, X)
+    with pytest.raises(GradientError, match="x: WRONG, most at"):
+        check_gradient(np.tanh, lambda dz, _: dz, [0.5], names=["x"])
+
+
+def test_of_an_entry_at_a_kink_alone_no_factor_is_told():
+    def backward(dz, x):
+        return dz * np.where(x == 0, 5.0, np.sign(x))
 
     with pytest.raises(GradientError) as caught:
-        check_gradient(product, backward, *XWB[:2])
-    x, w = caught.value.report.arguments
-    assert x.hint == ""
-    assert w.hint == "forward rounds it to float32: compute in float64"
+        check_gradient(np.abs, backward, [0.0, 1.0, -2.0, 3.0, 0.5])
+    assert caught.value.report.arguments[0].hint.startswith("right beside this point")
+
+
+def test_where_many_kinks_meet_noise_is_asked_for():
+    """Images with blank pixels, and biases of zero: the sum of several slopes is none of them."""
+    x = np.zeros((2, 3))
+    x[1] = 1.0, -2.0, 0.5
+    rng = np.random.default_rng(1)
+    network = companion.Sequential(
+        [companion.Dense(3, 4, rng=rng), companion.ReLU(), companion.Dense(4, 2, rng=rng)]
+    )
+    with pytest.raises(GradientError, match="right beside this point, where kinks or ties meet"):
+        check_layer(network, x)
+    assert check_layer(network, x + 0.01).ok
+
+    class NoMask(companion.ReLU):
+        def backward(self, dz):
+            return dz
+
+    network = companion.Sequential([network[0], NoMask(), network[2]])
+    with pytest.raises(GradientError) as caught:
+        check_layer(network, x)
+    assert "right beside" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("of", ["values", "sum"])
+def test_rounding_is_taken_for_no_kink(seed, of):
+    x = np.random.default_rng(seed).normal(size=(5, 4))
+    w = np.random.default_rng(seed + 9).normal(size=(4, 3)).astype(SINGLE)
+    if of == "values":
+        report = check_gradient(lambda x: x.astype(SINGLE) @ w, lambda dz, _: dz @ w.T, x)
+    else:
+        report = check_gradient(lambda x: 1e8 + (x**2).sum(), lambda dz, x: 2 * dz * x, x)
+    assert report.arguments[0].kinks == ()
+
+
+@pytest.mark.parametrize("sure", [14, 18, 20])
+def test_a_loss_that_is_nearly_zero_is_checked_with_the_precision_it_has(sure):
+    z, labels = sure * np.eye(3)[:2], [0, 1]
+
+    def check(scale):
+        def backward(d, z):
+            return scale * d * companion.cross_entropy_backward(z, labels)
+
+        return check_gradient(lambda z: companion.cross_entropy(z, labels), backward, z)
+
+    assert check(1.0).ok
+    with pytest.raises(GradientError, match=r"every entry is 1\.1 times"):
+        check(1.1)
+
+
+def test_a_result_that_is_too_small_to_differentiate_is_told():
+    with pytest.raises(GradientError, match="forward's result is so small"):
+        check_gradient(
+            lambda z: companion.cross_entropy(z, [0, 1]),
+            lambda d, z: d * companion.cross_entropy_backward(z, [0, 1]),
+            30 * np.eye(3)[:2],
+        )
+
+
+@pytest.mark.parametrize(
+    ("gradients", "message"),
+    [
+        (lambda dx, dw: (dw, dx), "in the order of the arguments, x, w of shapes"),
+        (lambda dx, dw: (dx, np.stack([dw, dw])), "is a sum over axis 0 missing"),
+        (lambda dx, dw: (dx, dw.T), "the same axes in another order"),
+        (lambda dx, dw: (dx, dw[None]), "an axis of length 1 too many"),
+        (lambda *_: None, "backward must return the gradients, got None: is a return"),
+        (lambda dx, dw: {"x": dx, "w": dw}, "2 gradients, a tuple of those of x, w, got a dict"),
+        (lambda dx, _: dx, "got one array, of shape"),
+        (lambda dx, _: (dx,), "got a tuple of 1"),
+    ],
+)
+def test_gradients_that_do_not_fit_say_why(gradients, message):
+    with pytest.raises(ValueError, match=message):
+        check_gradient(
+            np.matmul,
+            lambda dz, x, w: gradients(dz @ w.T, x.T @ dz),
+            *XWB[:2],
+            names=["x", "w"],
+        )
 
 
 def test_what_is_written_into_is_noted_and_not_called_wrong():
@@ -315,3 +488,77 @@ class Reusing(companion.Dense):
 
 def test_a_gradient_in_memory_that_is_used_again_is_read_in_time():
     assert check_layer(Reusing(3, 2), XWB[0]).ok
+
+
+class Kept(companion.Dense):
+    """Goes back through an input that it kept in another way."""
+
+    def __init__(self, keep):
+        super().__init__(4, 3, rng=np.random.default_rng(0))
+        self.keep, self.kept = keep, []
+
+    def forward(self, x):
+        self.keep(self.kept, x)
+        return super().forward(x)
+
+    def backward(self, dz):
+        dx = super().backward(dz)
+        self.grads["w"] = self.kept[0].T @ dz
+        return dx
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda kept, x: kept.append(x),  # the first of all
+        lambda kept, x: kept.__setitem__(slice(None), [*kept, x][-2:]),  # that before the last
+    ],
+)
+def test_a_layer_that_keeps_the_input_of_another_call_is_refused(keep):
+    with pytest.raises(GradientError, match="w: WRONG"):
+        check_layer(Kept(keep), X)
+    last = Kept(lambda kept, x: kept.__setitem__(slice(None), [x]))
+    assert check_layer(last, X).ok
+
+
+def test_a_layer_that_takes_a_step_on_the_way_back_is_noted():
+    class Hasty(companion.Dense):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.params["w"] = self.params["w"] - 0.1 * self.grads["w"]
+            return dx
+
+    report = check_layer(Hasty(4, 3, rng=np.random.default_rng(0)), X)
+    assert report.notes == ("layer.backward changes w: leave that to an optimiser",)
+
+
+def test_a_layer_that_returns_all_gradients_is_told_where_they_belong():
+    class All(companion.Dense):
+        def backward(self, dz):
+            return super().backward(dz), self.grads["w"], self.grads["b"]
+
+    with pytest.raises(TypeError, match=r"alone, got a tuple of 3: .* belong into layer.grads"):
+        check_layer(All(4, 3), X)
+
+
+def test_gradients_by_other_names_are_told():
+    class Other(companion.Dense):
+        def backward(self, dz):
+            dx = super().backward(dz)
+            self.grads = {"d" + name: gradient for name, gradient in self.grads.items()}
+            return dx
+
+    with pytest.raises(ValueError, match=r"lacks the parameters b, w, and has db, dw: use the n"):
+        check_layer(Other(4, 3), X)
+
+
+def test_an_adjoint_of_what_draws_anew_is_told():
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradientError, match="forward gives another result for the same x"):
+        check_adjoint(lambda x: x * (rng.random(x.shape) < 0.5), lambda y: y, X)
+
+
+def test_an_adjoint_of_zeros_tests_nothing():
+    report = check_adjoint(lambda x: 2 * x, lambda y: 5 * y, np.zeros(3))
+    assert report.ok
+    assert str(report).endswith("; both sides are zero: try other numbers")

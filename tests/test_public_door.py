@@ -333,7 +333,7 @@ BAD = [
         {"backward": lambda dz, _: (dz, dz)},
         ValueError,
         "backward",
-        "1 gradients, got 2",
+        "one gradient, that of argument 0, got a tuple of 2",
     ),
     (
         "check_gradient",
