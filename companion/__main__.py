@@ -7,6 +7,8 @@ Exit codes: 0 all well; 1 a gradient is wrong; 2 what was asked for cannot be do
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 import time
@@ -40,6 +42,8 @@ MODEL = "model.npz"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what it cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = arguments.run(arguments)
         if sys.stdout is not None:  # None if it was closed from the start
@@ -47,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of the output, such as head, has gone
-        _print_to_nobody()
-        return PIPE_CLOSED
     except (OSError, ValueError, ImportError, FloatingPointError) as error:
+        if _has_no_reader(error):
+            _print_to_nobody()
+            return PIPE_CLOSED
         _print_error(error)
         return CANNOT
     return code
@@ -63,6 +67,13 @@ def _print_error(error: Exception) -> None:
 def _is_watched() -> bool:
     """Whether there is a terminal to show a progress bar on."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _has_no_reader(error: Exception, system: str = os.name) -> bool:
+    """Whether nobody reads the output any longer: Windows then calls an argument invalid."""
+    if system == "nt" and isinstance(error, OSError) and error.filename is None:
+        return error.errno in (errno.EINVAL, errno.EPIPE)
+    return isinstance(error, BrokenPipeError)
 
 
 def _print_to_nobody() -> None:
@@ -87,8 +98,10 @@ def train(arguments: argparse.Namespace) -> int:
                 f"{time.monotonic() - start:.0f} s",
                 flush=True,
             )
-        except BrokenPipeError:  # the network is wanted all the same
-            _print_to_nobody()
+        except OSError as error:
+            if not _has_no_reader(error):
+                raise
+            _print_to_nobody()  # the network is wanted all the same
 
     try:
         train_digits(

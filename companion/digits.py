@@ -227,7 +227,7 @@ def _opened(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large: {error}") from error
     except Exception as error:  # each decoder fails in its own way
-        if isinstance(error, OSError) and str(path) in str(error):
+        if isinstance(error, OSError) and error.filename is not None:
             raise
         raise OSError(f"{path}: {error}") from error
     if not picture.mode.startswith(("I", "F")):

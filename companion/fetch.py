@@ -191,7 +191,6 @@ def _verify(file: BinaryIO, checksums: Collection[str]) -> None:
 @contextmanager
 def _network(reached: int) -> Iterator[None]:
     """Whatever goes wrong on the way to a mirror and back, as a failure of that mirror."""
-    import ssl
     from http.client import HTTPException, RemoteDisconnected
     from urllib.error import HTTPError, URLError
 
@@ -207,7 +206,8 @@ def _network(reached: int) -> Iterator[None]:
             reason = f"nothing came for {TIMEOUT:g} seconds"
         else:
             reason = _printable(f"{type(cause).__name__}: {cause}")
-        answered = isinstance(cause, ssl.SSLError | HTTPException | ValueError)
+        of_tls = type(cause).__module__ == "ssl"  # which not every Python has
+        answered = of_tls or isinstance(cause, HTTPException | ValueError)
         if answered and not isinstance(cause, RemoteDisconnected | UnicodeError):  # if not properly
             reached = _REFUSED
         raise _Failed(reached, reason) from error

@@ -33,16 +33,22 @@ def check_place(path: Path) -> None:
 
 def try_place(path: Path) -> None:
     """Refuse a path that cannot be written to, before long work is lost for it."""
-    import tempfile
-
     check_place(path)
     try:
         with suppress(FileNotFoundError):
             path.stat()  # refuses links in a circle
-        with tempfile.TemporaryFile(dir=path.resolve().parent):
-            pass
+        temporary = _beside(path.resolve())
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
     except OSError as error:
         raise OSError(error.errno, f"cannot save {path}: {error.strerror}") from error
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the same folder."""
+    import uuid
+
+    return path.with_name(f".{uuid.uuid4().hex}.part")
 
 
 @contextmanager
@@ -53,10 +59,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     an interruption included, removes it and leaves a file that was at ``path`` as it was.
     """
     check_place(path)
-    import uuid
-
     path = path.resolve()  # a link is kept, and its target replaced
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    temporary = _beside(path)
     try:
         with temporary.open("x+b") as file:
             yield file

@@ -536,8 +536,11 @@ def check_classes(name: str, classes: NDArray[np.integer[Any]], K: int) -> NDArr
     return classes.astype(np.intp)
 
 
-# Let inf - inf be NaN and what is too large be inf, as the equations say: no warning.
-quiet = functools.partial(np.errstate, invalid="ignore", over="ignore", under="ignore")
+# Let inf - inf be NaN and what is too large be inf, as the equations say: no warning. Nor of a
+# division, of which Accelerate warns in products where there is none.
+quiet = functools.partial(
+    np.errstate, divide="ignore", invalid="ignore", over="ignore", under="ignore"
+)
 
 
 def largest(array: NDArray[Any]) -> float:

@@ -75,15 +75,28 @@ def in_parts(function: Callable[[slice], Result], N: int, nbytes: int) -> list[R
 
 
 def _handed_over(run: Callable[[slice], Result], part: slice) -> Future[Result]:
-    """Have another thread work on the part, or this one if Python is exiting and starts no more."""
-    try:
-        return _pool().submit(run, part)
-    except RuntimeError:
-        from concurrent.futures import Future
+    """Have another thread work on the part, or this one where no more can be started."""
+    from concurrent.futures import Future
 
-        done: Future[Result] = Future()
-        done.set_result(run(part))
-        return done
+    done: Future[Result] = Future()
+    unclaimed = [part]  # a pool that could start no thread keeps the work, and may do it later
+
+    def work() -> None:
+        try:
+            claimed = unclaimed.pop()
+        except IndexError:
+            return
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(run(claimed))
+            except BaseException as error:
+                done.set_exception(error)
+
+    try:
+        _pool().submit(work)
+    except RuntimeError:
+        work()
+    return done
 
 
 @functools.cache

@@ -1,10 +1,12 @@
 """``python -m companion``: what it says, what it leaves on disk, and its exit codes."""
 
 import contextlib
+import errno
 import io
 import itertools
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -722,7 +724,8 @@ def test_ctrl_c_before_an_epoch_is_over_leaves_the_network_that_was_there(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no head")
 def test_a_network_is_saved_though_nobody_reads_what_is_printed(few, here):
-    command = f"{sys.executable} -m companion train --mnist {few} --epochs 3 | head -n 1"
+    python, images = shlex.quote(sys.executable), shlex.quote(str(few))
+    command = f"{python} -m companion train --mnist {images} --epochs 3 | head -n 1"
     done = subprocess.run(  # noqa: S602
         command, shell=True, capture_output=True, text=True, check=True, timeout=100
     )
@@ -831,3 +834,27 @@ def test_a_model_that_is_no_archive_is_said_to_be_none(here, capsys):
     said = failure(capsys, "evaluate")
     assert "model.npz is not a file of parameters: it is no .npz archive" in said
     assert "pickle" not in said
+
+
+def test_a_name_that_the_console_cannot_show_is_spelled_out(few, here, monkeypatch):
+    """And the command goes on: the network was saved."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["train", "--mnist", str(few), "--epochs", "1", "--out", "\u6570.npz"]) == 0
+    assert "\\u6570.npz" in out.buffer.getvalue().decode("cp1252")
+    assert (here / "\u6570.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "on_windows", "elsewhere"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), True, True),
+        (OSError(errno.EINVAL, "Invalid argument"), True, False),
+        (OSError(errno.EINVAL, "Invalid argument", "model.npz"), False, False),
+        (OSError(errno.ENOSPC, "No space left on device"), False, False),
+        (ValueError("no"), False, False),
+    ],
+)
+def test_windows_says_in_its_own_way_that_nobody_reads(error, on_windows, elsewhere):
+    assert companion.__main__._has_no_reader(error, "nt") == on_windows
+    assert companion.__main__._has_no_reader(error, "posix") == elsewhere

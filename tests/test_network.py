@@ -640,7 +640,7 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez", full)
     path = tmp_path / "model.npz"
-    with pytest.raises(OSError, match=f"No space left on device: '{re.escape(str(path))}'"):
+    with pytest.raises(OSError, match=re.escape(f"No space left on device: {str(path)!r}")):
         Sequential([Dense(3, 2)]).save(path)
     assert list(tmp_path.iterdir()) == []
 

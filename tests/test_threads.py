@@ -345,3 +345,34 @@ def test_the_environment_asks_for_a_whole_number(monkeypatch):
 def test_the_environment_asks_for_at_least_one_part(monkeypatch, value, parts):
     monkeypatch.setenv("COMPANION_NUM_THREADS", value)
     assert threads.threads_asked_for() == parts
+
+
+def test_work_of_a_pool_that_starts_no_thread_is_done_once(monkeypatch, products):
+    """It stays in the pool's queue, and must not be done to the caller's arrays later."""
+    done = np.zeros(8)
+
+    def work(part):
+        done[part] += 1
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", refuse)
+        threads.in_parts(work, 8, 1 << 30)
+    assert done.tolist() == [1] * 8
+    threads._pool().submit(lambda: None).result()  # a thread, which takes up what is in the queue
+    assert done.tolist() == [1] * 8
+
+
+def test_a_fault_where_no_thread_starts_comes_out(monkeypatch, products):
+    def work(part):
+        if part.start:
+            raise ValueError(part)
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ValueError, match="slice"):
+        threads.in_parts(work, 8, 1 << 30)

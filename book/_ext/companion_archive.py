@@ -15,6 +15,7 @@ ARCHIVE = f"{FOLDER}.zip"
 PARTS = (
     ".binder",
     ".ci",
+    ".gitattributes",
     ".github",
     ".gitignore",
     ".pre-commit-config.yaml",

@@ -54,7 +54,7 @@ def main(source: Path) -> None:
         packed = gzip.compress(first_items(raw, count), 9, mtime=0)
         (HERE / f"{name}.gz").write_bytes(packed)
         sums.append(f"{hashlib.sha256(packed).hexdigest()}  {name}.gz\n")
-    (HERE / "SHA256SUMS").write_text("".join(sums), encoding="ascii")
+    (HERE / "SHA256SUMS").write_text("".join(sums), encoding="ascii", newline="\n")
 
 
 if __name__ == "__main__":

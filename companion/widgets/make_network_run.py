@@ -122,7 +122,7 @@ def record(digits: Dataset, kept: Sequence[int] = KEPT) -> dict[str, list[Any]]:
 def main() -> None:
     """Write the file: a line for each measure, and for the weights of each snapshot."""
     text = json.dumps(record(load_digits()), separators=(",", ":"))
-    RUN.write_text(text.replace("],", "],\n") + "\n", encoding="ascii")
+    RUN.write_text(text.replace("],", "],\n") + "\n", encoding="ascii", newline="\n")
 
 
 if __name__ == "__main__":
