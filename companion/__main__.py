@@ -30,7 +30,7 @@ from .inside import confusion_matrix
 from .network import Layer, Sequential
 from .pool import AvgPool2D, MaxPool2D
 from .relu import ReLU
-from .shapes import as_int
+from .shapes import FloatArray, as_int
 from .softmax import cross_entropy, cross_entropy_backward, softmax, softmax_backward
 from .train import History, evaluate
 from .transposed import ConvTranspose2D
@@ -202,7 +202,7 @@ def gradcheck(arguments: argparse.Namespace) -> int:
 def _checks(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], GradientReport]]]:
     """Every layer, with settings that would expose a mistake, and the loss."""
     image = rng.normal(size=(2, 7, 6, 3))
-    layers: list[tuple[Layer, np.ndarray]] = [
+    layers: list[tuple[Layer, FloatArray]] = [
         (Conv2D(3, 4, (2, 3), rng=rng), image),
         (Conv2D(3, 4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)), rng=rng), image),
         (Conv2D(3, 4, 2, padding="same", dilation=(2, 3), rng=rng), image),
@@ -292,27 +292,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"companion {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--mnist",
+        metavar="DIR",
+        help="folder with MNIST's four files, or others in their format; "
+        "default: the 6,000 digits that come with the package",
+    )
+    data.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch the files that the folder of --mnist lacks",
+    )
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument(
+        "--model",
+        metavar="FILE",
+        default=MODEL,
+        help="a network saved by train; default: %(default)s",
+    )
+
     def command(
-        name: str, run: Callable[[argparse.Namespace], int], *, data: bool = False
+        name: str, run: Callable[[argparse.Namespace], int], *parents: argparse.ArgumentParser
     ) -> argparse.ArgumentParser:
         summary = (run.__doc__ or "").strip()
-        added = commands.add_parser(name, help=summary, description=summary)
+        added = commands.add_parser(name, help=summary, description=summary, parents=parents)
         added.set_defaults(run=run)
-        if data:
-            added.add_argument(
-                "--mnist",
-                metavar="DIR",
-                help="folder with MNIST's four files, or others in their format; "
-                "default: the 6,000 digits that come with the package",
-            )
-            added.add_argument(
-                "--download",
-                action="store_true",
-                help="fetch the files that the folder of --mnist lacks",
-            )
         return added
 
-    training = command("train", train, data=True)
+    training = command("train", train, data)
     training.add_argument("--epochs", type=int, default=16, help="default: %(default)s")
     training.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     training.add_argument(
@@ -329,21 +337,14 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on from the checkpoint, with the same --epochs"
     )
 
-    for name, run in (("evaluate", evaluate_model), ("predict", predict)):
-        using = command(name, run, data=name == "evaluate")
-        using.add_argument(
-            "--model",
-            metavar="FILE",
-            default=MODEL,
-            help="a network saved by train; default: %(default)s",
-        )
-        if name == "predict":
-            using.add_argument(
-                "images",
-                nargs="+",
-                metavar="IMAGE",
-                help="a picture of one digit, such as a PNG; needs Pillow",
-            )
+    command("evaluate", evaluate_model, data, model)
+    predicting = command("predict", predict, model)
+    predicting.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a picture of one digit, such as a PNG; needs Pillow",
+    )
 
     checking = command("gradcheck", gradcheck)
     checking.add_argument("--seed", type=int, default=0, help="default: %(default)s")

@@ -43,14 +43,15 @@ class Scratch:
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """As ``np.empty``; after :meth:`reset` the next block gets the same memory."""
-        size, dtype = math.prod(shape), np.dtype(dtype)
+        dtype = np.dtype(dtype)
+        nbytes = math.prod(shape) * dtype.itemsize
         if self.lent == len(self._arrays):
             self._arrays.append(np.empty(0, np.uint8))
-        if self._arrays[self.lent].nbytes < size * dtype.itemsize:
-            self._arrays[self.lent] = np.empty(size * dtype.itemsize, np.uint8)
+        if self._arrays[self.lent].nbytes < nbytes:
+            self._arrays[self.lent] = np.empty(nbytes, np.uint8)
         array = self._arrays[self.lent]
         self.lent += 1
-        return array[: size * dtype.itemsize].view(dtype).reshape(shape)
+        return array[:nbytes].view(dtype).reshape(shape)
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """As ``np.zeros``."""

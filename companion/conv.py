@@ -107,7 +107,10 @@ def _forward(x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window)
 def _correlate(
     x: FloatArray, w: FloatArray, b: FloatArray | None, window: Window, out: FloatArray
 ) -> Callable[[slice], None]:
-    """Return a function that does the work for some images; the functions below do the same."""
+    """Return a function that writes the outputs (N, Ho, Wo, K) of some images into ``out``.
+
+    The functions below return such functions too: their callers share the images among threads.
+    """
     J = side_by_side(window, w.shape[3], x)
     W, wide = spread(w, window, J), window.joined(J)
     bias = None if b is None else np.tile(b, (out.shape[2], 1))  # a row of outputs at a time

@@ -188,7 +188,14 @@ def load_mnist(
     Traceback (most recent call last):
     ValueError: mirrors must be addresses such as https://host/path, got 'my-mirror.example'
     """
-    return _load(directory, download, mirrors, checksums, progress)
+    folder = as_path("directory", directory)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"directory must be a folder, got the file {folder}")
+    addresses, sums = as_mirrors("mirrors", mirrors), _as_checksums("checksums", checksums)
+    download, progress = as_bool("download", download), as_bool("progress", progress)
+    if download:
+        _complete(folder, addresses, sums, progress=progress)
+    return _dataset(folder, hint="; download=True (--download) would fetch it")
 
 
 def load_fashion_mnist(
@@ -232,7 +239,9 @@ def load_fashion_mnist(
     Traceback (most recent call last):
     FileNotFoundError: ...
     """
-    return _load(directory, download, mirrors, checksums, progress)
+    return load_mnist(
+        directory, download=download, mirrors=mirrors, checksums=checksums, progress=progress
+    )
 
 
 def _embedded() -> Path:
@@ -240,17 +249,6 @@ def _embedded() -> Path:
     from pathlib import Path
 
     return Path(__file__).parent / "data"
-
-
-def _load(directory: Any, download: Any, mirrors: Any, checksums: Any, progress: Any) -> Dataset:
-    folder = as_path("directory", directory)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"directory must be a folder, got the file {folder}")
-    addresses, sums = as_mirrors("mirrors", mirrors), _as_checksums("checksums", checksums)
-    download, progress = as_bool("download", download), as_bool("progress", progress)
-    if download:
-        _complete(folder, addresses, sums, progress=progress)
-    return _dataset(folder, hint="; download=True (--download) would fetch it")
 
 
 def _as_checksums(name: str, value: Any) -> dict[str, dict[str, str]]:

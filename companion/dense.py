@@ -7,6 +7,7 @@ dense-flatten-backward. Rows are examples.
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -215,7 +216,7 @@ class Flatten(Layer):
 
 
 def _flat(x: FloatArray) -> tuple[int, int]:
-    return len(x), int(np.prod(x.shape[1:]))
+    return len(x), math.prod(x.shape[1:])
 
 
 def _door(x: ArrayLike, w: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import hints
 from .probes import FIRST, LAST, SINGLE, Array, Probe, Target, targets
-from .shapes import as_bool
+from .shapes import as_bool, largest
 
 Shape = tuple[int, ...]
 
@@ -49,14 +50,14 @@ class Mistake:
     equation : str
         Label of the equation to compare with; it begins with the chapter's name.
     ways : tuple of callable
-        Code that makes the mistake.
+        Code that makes the mistake; empty for one that is recognised by itself.
     """
 
     target: str
     name: str
     reason: str
     equation: str
-    ways: tuple[Callable[..., Any], ...]
+    ways: tuple[Callable[..., Any], ...] = ()
 
     @property
     def chapter(self) -> str:
@@ -70,7 +71,18 @@ class Mistake:
         """Pickle it as an entry of the catalogue, for its ways have no names."""
         if self.ways:
             return _known, (self.target, self.name)
-        return Mistake, (self.target, self.name, self.reason, self.equation, ())
+        return Mistake, (self.target, self.name, self.reason, self.equation)
+
+
+class Explanation(NamedTuple):
+    """The known mistakes, the results that have each, and the results without a known one.
+
+    ``outputs`` and ``unexplained`` are empty where the mistakes explain all results.
+    """
+
+    mistakes: tuple[Mistake, ...] = ()
+    outputs: tuple[tuple[str, ...], ...] = ()
+    unexplained: tuple[str, ...] = ()
 
 
 def _known(target: str, name: str) -> Mistake:
@@ -191,7 +203,7 @@ def diagnose(
     if not callable(function):
         raise TypeError(f"function must be callable, got {function!r}")
     about, simple = _target(target), as_bool("simple", simple)
-    name = about.function.__name__
+    name = about.name
     check_dtype = as_bool("check_dtype", check_dtype)
     if as_bool("channels_first", channels_first):
         if "cols" in (*about.outputs, *about.probes[0].arguments):
@@ -208,16 +220,25 @@ def diagnose(
     skipped = (*not_taken, *refused.values())
     if finding := _first_difference(function, about, probes, expected, given):
         found = _explained(about, probes, expected, given, not_taken)
-        of_all_results = found[0] and not found[1]
+        of_all_results = found.mistakes and not found.outputs
         if not of_all_results and (
             hint := _order_hint(function, probes[0], expected[0])
             or _layout_hint(function, about, probes[0], given[0])
         ):
-            found, finding = ((), (), about.outputs), hint + finding
+            found, finding = Explanation(unexplained=about.outputs), hint + finding
         changed = sorted({name for answer in given for name in answer.overwritten})
-        if changed and not found[0]:
+        if changed and not found.mistakes:
             finding += f"; it also writes into {', '.join(changed)}"
-        return Diagnosis(name, False, found[0], finding, len(probes), skipped, *found[1:])
+        return Diagnosis(
+            name,
+            False,
+            found.mistakes,
+            finding,
+            len(probes),
+            skipped,
+            outputs=found.outputs,
+            unexplained=found.unexplained,
+        )
     finding, mistakes = _side_effect(about, probes, expected, given, check_dtype=check_dtype)
     if not finding:
         finding, mistakes = _called_again(function, about, probes[0])
@@ -303,25 +324,28 @@ def _usable(
     b_by_position = not has_bias or _takes_a_third(function, defaults)
     b_by_name = not b_by_position and _names_a_bias(function)
     needs_b = has_bias and _needs_a_bias(function)
-    probes = []
-    for probe in about.probes:
-        if simple and not probe.simple:
-            continue
-        if needs_b and "b" not in probe.arguments:
-            continue
-        if all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped):
-            settings = {name: value for name, value in probe.settings.items() if name in taken}
-            for name in unlike:  # a pool's stride, if none is given, is its window's size
-                fallback = probe.arguments.get("kernel_size")
-                default = fallback if defaults[name] is None else defaults[name]
-                settings.setdefault(name, default)
-            arguments = dict(probe.arguments)
-            bias = arguments.pop("b", None)
-            if bias is not None and b_by_position:
-                arguments["b"] = bias
-            elif bias is not None and b_by_name:
-                settings["b"] = bias
-            probes.append(Probe(arguments, settings))
+
+    def can_be_tried(probe: Probe) -> bool:
+        return (
+            (probe.simple or not simple)
+            and ("b" in probe.arguments or not needs_b)
+            and all(probe.settings.get(name, defaults[name]) == defaults[name] for name in skipped)
+        )
+
+    def as_it_takes(probe: Probe) -> Probe:
+        settings = {name: value for name, value in probe.settings.items() if name in taken}
+        for name in unlike:  # a pool's stride, if none is given, is its window's size
+            fallback = probe.arguments.get("kernel_size")
+            settings.setdefault(name, fallback if defaults[name] is None else defaults[name])
+        arguments = dict(probe.arguments)
+        bias = arguments.pop("b", None)
+        if bias is not None and b_by_position:
+            arguments["b"] = bias
+        elif bias is not None and b_by_name:
+            settings["b"] = bias
+        return Probe(arguments, settings)
+
+    probes = [as_it_takes(probe) for probe in about.probes if can_be_tried(probe)]
     return probes, skipped if b_by_position or b_by_name else (*skipped, "b")
 
 
@@ -421,7 +445,7 @@ def _called_again(
         return "", ()
     name = "memory of a result used again"
     reason = "the next call wrote over this one's result; make a new array for each."
-    found = Mistake(about.function.__name__, name, reason, about.equation, ())
+    found = Mistake(about.name, name, reason, about.equation)
     return f"two calls returned one piece of memory (for {probe})", (found,)
 
 
@@ -464,7 +488,7 @@ def _call_hint(function: Callable[..., Any], about: Target, probe: Probe) -> str
         signature = inspect.signature(about.function)
         names = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
         signature = signature.replace(parameters=names, return_annotation=signature.empty)
-        return f"; it is called as {about.function.__name__}{signature}"
+        return f"; it is called as {about.name}{signature}"
     except ValueError:  # there is nothing to inspect
         pass
     return ""
@@ -473,7 +497,8 @@ def _call_hint(function: Callable[..., Any], about: Target, probe: Probe) -> str
 def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> str:
     if len(answer.outputs) != len(right.outputs):
         names = ", ".join(about.outputs)
-        hint = "; is a return missing?" if [a.dtype for a in answer.outputs] == [object] else ""
+        given = answer.outputs[0][()] if [a.ndim for a in answer.outputs] == [0] else answer
+        hint = "; is a return missing?" if given is None else ""
         count = len(answer.outputs)
         return f"it returned {count} results, expected {len(right.outputs)}: {names}{hint}"
     for name, expected, given in zip(about.outputs, right.outputs, answer.outputs, strict=True):
@@ -501,12 +526,7 @@ def _shape_hint(about: Target, output: str, given: Shape, expected: Shape) -> st
     """What may have made this shape of the other, if it is plain to see."""
     if reordered := _reordered_images(about, output, given, expected):
         return f": {' or '.join(reordered)}"
-    of_same_numbers = [n for n in given if n != 1] == [n for n in expected if n != 1]
-    if of_same_numbers and abs(len(given) - len(expected)) == 1:
-        return f": an axis of length 1 too {'many' if len(given) > len(expected) else 'few'}"
-    if sorted(given) == sorted(expected):
-        return ": the same axes in another order"
-    return ""
+    return hints.of_shape(given, expected)
 
 
 def _reordered_images(about: Target, output: str, given: Shape, expected: Shape) -> list[str]:
@@ -528,16 +548,10 @@ def _value_hint(given: Array, expected: Array, rtol: float) -> str:
         return "; all of it is zero"
     if np.array_equal(given, np.trunc(expected)):
         return "; it holds whole numbers only, as an array of integers does"
-    for axes in itertools.permutations(range(given.ndim)):
-        moved = expected.transpose(axes)
-        if moved.shape == given.shape and _close(given, moved, rtol).all():
-            return f"; it is right but for the order of its axes, which is that of transpose{axes}"
-    if (
-        given.size > 1
-        and _close(np.sort(given, axis=None), np.sort(expected, axis=None), rtol).all()
-    ):
-        return "; the same numbers are there, in other places"
-    return ""
+    if hint := hints.of_factor(given.ravel(), expected.ravel(), rtol * largest(expected)):
+        return f"; every entry {hint}"
+    hint = hints.of_places(given, expected, lambda a, b: bool(_close(a, b, rtol).all()))
+    return f"; {hint}" if hint else ""
 
 
 def _order_hint(function: Callable[..., Any], probe: Probe, right: Answer) -> str:
@@ -559,7 +573,7 @@ def _layout_hint(function: Callable[..., Any], about: Target, probe: Probe, answ
     if not about.has_other_layout:
         return ""
     if about.channels_first:
-        other, moved = targets()[about.function.__name__], probe.with_channels_last()
+        other, moved = targets()[about.name], probe.with_channels_last()
         says = "last: leave channels_first out"
     else:
         other, moved = about.with_channels_first(), probe.with_channels_first()
@@ -592,16 +606,16 @@ def _side_effect(
     check_dtype: bool,
 ) -> tuple[str, tuple[Mistake, ...]]:
     """What else is wrong where all numbers are right: nothing, or the first such mistake."""
-    name = about.function.__name__
+    name = about.name
     for probe, right, answer in zip(probes, expected, given, strict=True):
         for argument in answer.overwritten:
             reason = "an argument was written into; the caller still needs it, so work on a copy."
-            found = Mistake(name, "argument overwritten", reason, about.equation, ())
+            found = Mistake(name, "argument overwritten", reason, about.equation)
             return f"{argument} was changed (for {probe})", (found,)
         for output, wanted, got in zip(about.outputs, right.outputs, answer.outputs, strict=True):
             if check_dtype and got.ndim and got.dtype != wanted.dtype:
                 reason = "float32 in gives float32 out, and float64 stays float64."
-                found = Mistake(name, "dtype lost", reason, about.equation, ())
+                found = Mistake(name, "dtype lost", reason, about.equation)
                 return f"{output} is {got.dtype}, expected {wanted.dtype} (for {probe})", (found,)
     return "", ()
 
@@ -620,8 +634,8 @@ def _explained(
     expected: list[Answer],
     given: list[Answer],
     not_taken: tuple[str, ...],
-) -> tuple[tuple[Mistake, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    """The known mistakes, the results that have each, and the results without a known one.
+) -> Explanation:
+    """What explains the wrong results.
 
     Where the function raised, it gave no numbers to compare: it may not take pairs, say.
     """
@@ -629,9 +643,7 @@ def _explained(
     probes = [probes[n] for n in ran]
     expected, given = ([each[n] for n in ran] for each in (expected, given))
     known = [
-        (entry, about.in_layout(way))
-        for entry in known_mistakes(about.function.__name__)
-        for way in entry.ways
+        (entry, about.in_layout(way)) for entry in known_mistakes(about.name) for way in entry.ways
     ]
 
     once = cache(lambda way, n: _answer(way, probes[n]))
@@ -650,12 +662,12 @@ def _explained(
     # A mistake in a setting that the function does not take may look like another.
     if whole:
         of_what_it_takes = [e for e in whole if not set(e.name.split()) & set(not_taken)]
-        return tuple(of_what_it_takes or whole), (), ()
+        return Explanation(tuple(of_what_it_takes or whole))
     right = _all_same(given, expected, probes)  # wherever it did not raise
     if not right and all(_same(*pair, SINGLE) for pair in zip(given, expected, strict=True)):
-        return (_slight(about, given, expected),), (), ()
+        return Explanation((_slight(about, given, expected),))
     if right or any(len(answer.outputs) != len(about.outputs) for answer in given):
-        return (), (), about.outputs
+        return Explanation(unexplained=about.outputs)
 
     mistakes: dict[Mistake, tuple[str, ...]] = {}
     unexplained = []
@@ -668,7 +680,7 @@ def _explained(
         for entry in found:
             mistakes[entry] = (*mistakes.get(entry, ()), name)
         unexplained += [] if found else [name]
-    return tuple(mistakes), tuple(mistakes.values()), tuple(unexplained)
+    return Explanation(tuple(mistakes), tuple(mistakes.values()), tuple(unexplained))
 
 
 def _slight(about: Target, given: list[Answer], expected: list[Answer]) -> Mistake:
@@ -687,7 +699,7 @@ def _slight(about: Target, given: list[Answer], expected: list[Answer]) -> Mista
             "four digits or more agree: something was rounded, clipped or computed in float32, or "
             "a small constant added."
         )
-    return Mistake(about.function.__name__, name, reason, about.equation, ())
+    return Mistake(about.name, name, reason, about.equation)
 
 
 def _explained_result(

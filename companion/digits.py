@@ -251,11 +251,12 @@ def _ink(light: NDArray[np.float32]) -> NDArray[np.float32]:
 def _centred(digit: NDArray[np.float32]) -> NDArray[np.float32]:
     """A digit of at most 20 by 20 pixels on 28 by 28, its centre of mass in the middle."""
     image = np.zeros((SIDE, SIDE), np.float32)
-    corner = [
+    top, left = (
         int(np.clip(round((SIDE - 1) / 2 - centre), 0, SIDE - length))
         for centre, length in zip(_centre_of_mass(digit), digit.shape, strict=True)
-    ]
-    image[corner[0] : corner[0] + digit.shape[0], corner[1] : corner[1] + digit.shape[1]] = digit
+    )
+    H, W = digit.shape
+    image[top : top + H, left : left + W] = digit
     return image
 
 

@@ -393,9 +393,9 @@ class _Check:
         """The number that is differentiated."""
         return float((self.dz * np.asarray(self.forward(*_copies(points)))).sum())
 
-    def nudged(self, position: int, x: FloatArray) -> list[FloatArray]:
-        """The arguments, one of them replaced."""
-        return [*self.points[:position], x, *self.points[position + 1 :]]
+    def loss_at(self, position: int, x: FloatArray) -> float:
+        """The loss with one of the arguments replaced."""
+        return self.loss([*self.points[:position], x, *self.points[position + 1 :]])
 
     def compare(
         self, gradients: Sequence[FloatArray | None], magnitude: float, eps: float
@@ -407,12 +407,9 @@ class _Check:
                 found.append(None)
                 continue
 
-            def loss(x: FloatArray, position: int = position) -> float:
-                return self.loss(self.nudged(position, x))
-
             steps = np.array([_step(x, index, self.step, eps=eps) for index in chosen])
             noise = 64 * eps * magnitude / float(steps.min())
-            sides = Sides(loss, x, chosen, steps)
+            sides = Sides(partial(self.loss_at, position), x, chosen, steps)
             found.append(compare(_at_each(gradient, chosen), sides, self.rtol, noise))
         return found
 
@@ -864,7 +861,7 @@ def check_adjoint(
     raise GradientError(AdjointReport(False, left, right, relative, hints.of_map(forward, x, ax)))
 
 
-def check_callable(name: str, function: Any) -> None:
+def check_callable(name: str, function: object) -> None:
     """Refuse what cannot be called."""
     if not callable(function):
         raise TypeError(f"{name} must be callable, got {function!r}")

@@ -51,7 +51,7 @@ def of_entries(found: Compared, x: FloatArray) -> str:
         return ""
     if not a.any():
         return "all of the gradient is zero"
-    if factor := _factor(a, n, found.allowed):
+    if factor := of_factor(a, n, found.allowed):
         return f"every entry {factor}"
     if np.array_equal(a, np.trunc(n)):
         return "it holds whole numbers only, as an array of integers does"
@@ -63,13 +63,14 @@ def of_entries(found: Compared, x: FloatArray) -> str:
         return "the wrong entries are zero"
     if (np.abs(n[wrong]) <= found.allowed).all():
         return "where it is wrong, the slope is zero: is a mask missing?"
-    if factor := _factor(a[wrong], n[wrong], found.allowed):
+    if factor := of_factor(a[wrong], n[wrong], found.allowed):
         return f"each of the wrong entries {factor}"
     return ""
 
 
-def _factor(given: FloatArray, right: FloatArray, allowed: float) -> str:
-    """By what single factor all numbers are off, at least two of them clear of rounding."""
+@nan_is_an_answer
+def of_factor(given: FloatArray, right: FloatArray, allowed: float) -> str:
+    """By what single factor all numbers (E,) are off, at least two of them clear of rounding."""
     clear = np.count_nonzero(np.abs(right) > 10 * allowed)
     factor = _multiple(given, right, allowed)
     if clear < 2 or not factor or factor == 1:

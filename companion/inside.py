@@ -271,7 +271,7 @@ def saliency(
     for batch in batches(len(x), size):
         z = logits_of(network, x[batch])
         dz = np.zeros_like(z)
-        dz[np.arange(len(z)), _of(z, chosen, batch)] = 1
+        dz[np.arange(len(z)), _targets_of(z, chosen, batch)] = 1
         dx = network.backward(dz)  # network-backward
         gradients.append(as_gradient("network.backward(dz)", dx, x[batch].shape, "x"))
     return np.concatenate(gradients)
@@ -341,7 +341,7 @@ def occlusion(
     chosen = _as_target(target, len(x))
 
     logits = all_logits(network, x, size)
-    chosen = _of(logits, chosen, slice(None))
+    chosen = _targets_of(logits, chosen, slice(None))
     whole = log_softmax(logits)[np.arange(len(x)), chosen]  # (N,)
 
     rows, columns = _covered(window.rows), _covered(window.columns)  # (Ho, H), (Wo, W)
@@ -434,7 +434,9 @@ def _as_target(target: ArrayLike | None, n: int) -> NDArray[np.integer[Any]] | N
     return as_classes("target", target, n)
 
 
-def _of(z: FloatArray, target: NDArray[np.integer[Any]] | None, batch: slice) -> NDArray[np.intp]:
+def _targets_of(
+    z: FloatArray, target: NDArray[np.integer[Any]] | None, batch: slice
+) -> NDArray[np.intp]:
     """The targets of a batch with logits ``z``."""
     if target is None:
         largest: NDArray[np.intp] = z.argmax(axis=1)

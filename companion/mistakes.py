@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from .im2col import col2im, im2col
 from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
+    divisors,
     max_pool2d,
     max_pool2d_backward,
 )
@@ -49,7 +51,7 @@ def mistake(
     """Register a way to make a mistake; a second way under the same name joins the first."""
 
     def register(way: Function) -> Function:
-        first = CATALOGUE.get((target, name), Mistake(target, name, reason, equation, ()))
+        first = CATALOGUE.get((target, name), Mistake(target, name, reason, equation))
         if not first.reason:
             raise ValueError(f"the first way of {name!r} must say the reason")
         if equation != first.equation:
@@ -60,7 +62,30 @@ def mistake(
     return register
 
 
-def _reordered(target: str, equation: str, backward: Wrong) -> None:
+_RIGHT = {f.__name__: f for f in (conv2d_backward, conv_transpose2d_backward, dense_backward)}
+
+
+def _wrong(
+    position: int, target: str, name: str, equation: str, reason: str = ""
+) -> Callable[[Function], Function]:
+    """Register a way to get one of three gradients wrong, the other two being right."""
+
+    def register(way: Function) -> Function:
+        @mistake(target, name, equation, reason)
+        def _(*arguments: Any, **settings: Any) -> Any:
+            gradients = list(_RIGHT[target](*arguments, **settings))
+            gradients[position] = way(*arguments, **settings)
+            return tuple(gradients)
+
+        return way
+
+    return register
+
+
+wrong_dx, wrong_dw, wrong_db = (partial(_wrong, position) for position in range(3))
+
+
+def _reordered(target: str, equation: str) -> None:
     """Register the ways to return three gradients in another order than theirs."""
     for order in itertools.permutations(range(3)):
         if order == (0, 1, 2):
@@ -73,7 +98,7 @@ def _reordered(target: str, equation: str, backward: Wrong) -> None:
             "the gradients must be returned in this order: dx, dw, db.",
         )
         def _(*arguments: Any, _order: tuple[int, ...] = order, **settings: Any) -> Any:
-            gradients = backward(*arguments, **settings)
+            gradients = _RIGHT[target](*arguments, **settings)
             return tuple(gradients[i] for i in _order)
 
 
@@ -82,18 +107,15 @@ def _in_each(
     name: str,
     equation: str,
     reason: str,
-    right: Wrong,
     wrong: Wrong,
     positions: Sequence[int] = (0, 1, 2),
 ) -> None:
     """Register a way to get each of these gradients wrong, the other two being right."""
     for position in positions:
 
-        @mistake(target, name, equation, reason)
+        @_wrong(position, target, name, equation, reason)
         def _(*arguments: Any, _position: int = position, **settings: Any) -> Any:
-            gradients = list(right(*arguments, **settings))
-            gradients[_position] = wrong(*arguments, **settings)[_position]
-            return tuple(gradients)
+            return wrong(*arguments, **settings)[_position]
 
 
 def _of_examples(backward: Wrong, which: slice) -> Wrong:
@@ -113,7 +135,6 @@ for _target, _chapter, _right in (
         "1/N applied in the layer",
         f"{_chapter}-dw",
         "a gradient was divided by the batch size; the loss did that already, and layers only add.",
-        _right,
         lambda dz, x, w, _right=_right, **s: [g / len(x) for g in _right(dz, x, w, **s)],
     )
     _in_each(
@@ -121,8 +142,14 @@ for _target, _chapter, _right in (
         "sign lost",
         f"{_chapter}-dx",
         "the gradient has the wrong sign: it would lead uphill.",
-        _right,
         lambda dz, x, w, _right=_right, **s: [-g for g in _right(dz, x, w, **s)],
+    )
+    _in_each(
+        _target,
+        "incoming gradient forgotten",
+        f"{_chapter}-dx",
+        "each gradient is a sum of products with the incoming gradient dz.",
+        lambda dz, *rest, _right=_right, **s: _right(np.ones_like(dz), *rest, **s),
     )
     for _which in (_FIRST, _LAST):
         _in_each(
@@ -130,7 +157,6 @@ for _target, _chapter, _right in (
             "batch not summed",
             f"{_chapter}-db",
             "dw and db add up over all examples of the batch.",
-            _right,
             _of_examples(_right, _which),
             (1, 2),
         )
@@ -139,7 +165,6 @@ for _target, _chapter, _right in (
         "bias gradient summed over the channels too",
         f"{_chapter}-db",
         "db has one number for each bias: its axis is kept, and the others are summed.",
-        _right,
         lambda dz, *_, **__: (None, None, dz.sum()),
         (2,),
     )
@@ -148,11 +173,10 @@ for _target, _chapter, _right in (
         "axes kept in db",
         f"{_chapter}-db",
         "db must have the shape of b; the axes that were summed are still there, of length 1.",
-        _right,
         lambda dz, *_, **__: (None, None, dz.sum(axis=tuple(range(dz.ndim - 1)), keepdims=True)),
         (2,),
     )
-    _reordered(_target, f"{_chapter}-dx", _right)
+    _reordered(_target, f"{_chapter}-dx")
 
 # --- conv2d ---------------------------------------------------------------------------------------
 
@@ -325,95 +349,87 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
 # --- conv2d_backward ------------------------------------------------------------------------------
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "kernel not rotated in dx",
     "conv-dx-correlation",
     "dx correlates dz with the kernel as it stands, but it must be rotated by 180 degrees.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, w[::-1, ::-1], **settings)[0], dw, db
+    return conv2d_backward(dz, x, w[::-1, ::-1], **settings)[0]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "gradient padded with the forward padding",
     "conv-dx-correlation",
     "dz was padded as x was; it needs d(k-1) less that padding on each side, and the remainder.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     rotated = w[::-1, ::-1].swapaxes(2, 3)
     dilation = settings.get("dilation", 1)
     padding = _paddings(x, w, settings)
     stuffed = _zero_stuffed(dz, settings)
-    return conv2d(stuffed, rotated, padding=padding, dilation=dilation), dw, db
+    return conv2d(stuffed, rotated, padding=padding, dilation=dilation)
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "overlaps assigned instead of added",
     "conv-dx",
     "an input under several windows keeps only its last contribution: write += where = stands.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
     dx = np.zeros_like(window.pad(x))
     for u, v, tap in window.taps():  # the last kernel entry stays
         dx[tap] = dz @ w[u, v].T
-    return window.crop(dx), dw, db
+    return window.crop(dx)
 
 
-@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
+@wrong_dx("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
     dx = np.zeros_like(window.pad(x))
     for i, j in np.ndindex(dz.shape[1:3]):  # the last window stays
         patch = np.einsum("nk,uvck->nuvc", dz[:, i, j], w)
         dx[(slice(None), *_patch(window, i, j))] = patch
-    return window.crop(dx), dw, db
+    return window.crop(dx)
 
 
-@mistake("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
+@wrong_dx("conv2d_backward", "overlaps assigned instead of added", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
     dx = np.zeros_like(window.pad(x))
     for i, j in np.ndindex(dz.shape[1:3]):  # the last window stays, and its last k
         patch = np.einsum("n,uvc->nuvc", dz[:, i, j, -1], w[..., -1])
         dx[(slice(None), *_patch(window, i, j))] = patch
-    return window.crop(dx), dw, db
+    return window.crop(dx)
 
 
-@mistake(
+@wrong_dw(
     "conv2d_backward",
     "uses of a weight assigned instead of added",
     "conv-dw",
     "a weight is used in every window, and dw adds up over all of them; '=' keeps one.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
-    return dx, _dw_of_one_window(dz, x, _window(x, w, settings), (-1, -1)), db
+    return _dw_of_one_window(dz, x, _window(x, w, settings), (-1, -1))
 
 
-@mistake("conv2d_backward", "uses of a weight assigned instead of added", "conv-dw")
+@wrong_dw("conv2d_backward", "uses of a weight assigned instead of added", "conv-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
-    return dx, _dw_of_one_window(dz, x, _window(x, w, settings), (0, 0)), db
+    return _dw_of_one_window(dz, x, _window(x, w, settings), (0, 0))
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "stride ignored going back",
     "conv-dx",
     "output i reads from input s*i on, but dz was laid over the input as if s were 1.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return _at_stride_one(dz, x, w, settings), dw, db
+    return _at_stride_one(dz, x, w, settings)
 
 
 @mistake("conv2d_backward", "stride ignored going back", "conv-dx")
@@ -425,77 +441,73 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw, db
 
 
-@mistake("conv2d_backward", "stride ignored going back", "conv-dx")
+@wrong_dx("conv2d_backward", "stride ignored going back", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     window, small = _window(x, w, settings), _at_stride_one(dz, x, w, {**settings, "padding": 0})
     dx = np.zeros_like(window.pad(x))
     dx[:, : small.shape[1], : small.shape[2]] = small
-    return window.crop(dx), dw, db
+    return window.crop(dx)
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "dilation ignored going back",
     "conv-dx",
     "kernel entry u meets the input d*u places after the window's start, not u places.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     window, (sh, sw) = _window(x, w, settings), as_pair("stride", settings.get("stride", 1))
     dx = np.zeros_like(window.pad(x))
     for u, v in np.ndindex(w.shape[:2]):
         rows = slice(u, u + sh * (dz.shape[1] - 1) + 1, sh)
         columns = slice(v, v + sw * (dz.shape[2] - 1) + 1, sw)
         dx[:, rows, columns] += dz @ w[u, v].T
-    return window.crop(dx), dw, db
+    return window.crop(dx)
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "remainder lost",
     "conv-dx-correlation",
     "rows or columns of x that no window reached are missing from dx; their gradient is zero.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    dx, _, _ = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
     rows, columns = x.shape[1] - window.rows.remainder, x.shape[2] - window.columns.remainder
-    return dx[:, :rows, :columns], dw, db
+    return dx[:, :rows, :columns]
 
 
-@mistake("conv2d_backward", "remainder lost", "conv-dx-correlation")
+@wrong_dx("conv2d_backward", "remainder lost", "conv-dx-correlation")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    dx, _, _ = conv2d_backward(dz, x, w, **settings)
     window = _window(x, w, settings)
     shift = window.rows.remainder, window.columns.remainder
-    return np.roll(dx, shift, axis=(1, 2)), dw, db
+    return np.roll(dx, shift, axis=(1, 2))
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "padding left on dx",
     "conv-dx",
     "dx still has the padding around it; its shape must be that of x.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     padded = _window(x, w, settings).pad(x)
-    return conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0], dw, db
+    return conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "rows and columns of the padding exchanged",
     "conv-dx",
     "a padding is ((top, bottom), (left, right)); dx was cut out as if the columns came first.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     padded = _window(x, w, settings).pad(x)
     dx = conv2d_backward(dz, padded, w, **{**settings, "padding": 0})[0]
     (top, _), (left, _) = _paddings(x, w, settings)
-    return dx[:, left : left + x.shape[1], top : top + x.shape[2]], dw, db
+    return dx[:, left : left + x.shape[1], top : top + x.shape[2]]
 
 
 @mistake(
@@ -517,32 +529,29 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw, db
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "input and output channels exchanged in dx",
     "conv-dx",
     "dx sums over the output channels k and keeps the input channels c, not the other way round.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0], dw, db
+    return conv2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "one kernel used for all k in dx",
     "conv-dx",
     "every output channel has a kernel of its own: under the sum over k it is w[u, v, c, k].",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, np.broadcast_to(w[..., :1], w.shape), **settings)[0], dw, db
+    return conv2d_backward(dz, x, np.broadcast_to(w[..., :1], w.shape), **settings)[0]
 
 
-@mistake("conv2d_backward", "one kernel used for all k in dx", "conv-dx")
+@wrong_dx("conv2d_backward", "one kernel used for all k in dx", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:  # k left over from a loop
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, np.broadcast_to(w[..., -1:], w.shape), **settings)[0], dw, db
+    return conv2d_backward(dz, x, np.broadcast_to(w[..., -1:], w.shape), **settings)[0]
 
 
 _in_each(
@@ -550,7 +559,6 @@ _in_each(
     "gradient averaged over positions",
     "conv-dw",
     "a weight is used at every position and its gradient adds them up; it is not their average.",
-    conv2d_backward,
     lambda dz, x, w, **s: [g / math.prod(dz.shape[1:3]) for g in conv2d_backward(dz, x, w, **s)],
     (1, 2),
 )
@@ -559,187 +567,170 @@ _in_each(
     "gradient averaged over positions",
     "conv-dw",
     "",
-    conv2d_backward,
     lambda dz, x, w, **s: [g / math.prod(dz.shape[:3]) for g in conv2d_backward(dz, x, w, **s)],
     (1, 2),
 )
 
 
-@mistake("conv2d_backward", "batch not summed", "conv-db")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.sum(axis=(1, 2))  # (N, K)
+@wrong_db("conv2d_backward", "batch not summed", "conv-db")
+def _(dz: Any, *_: Any, **__: Any) -> Any:
+    return dz.sum(axis=(1, 2))
 
 
-@mistake(
+@wrong_db(
     "conv2d_backward",
     "positions not summed",
     "conv-db",
     "a bias is added at every position, so db adds up over the positions as over the examples.",
 )
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.sum(axis=0)  # (Ho, Wo, K)
+def _(dz: Any, *_: Any, **__: Any) -> Any:
+    return dz.sum(axis=0)
 
 
-@mistake(
+@wrong_dw(
     "conv2d_backward",
     "only the last position kept",
     "conv-dw",
     "dw and db add up over all examples and positions: write += where = stands.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
     last = np.zeros_like(dz)
     last[-1, -1, -1] = dz[-1, -1, -1]
-    return dx, conv2d_backward(last, x, w, **settings)[1], db
+    return conv2d_backward(last, x, w, **settings)[1]
 
 
-@mistake("conv2d_backward", "only the last position kept", "conv-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz[-1, -1, -1]
+@wrong_db("conv2d_backward", "only the last position kept", "conv-dw")
+def _(dz: Any, *_: Any, **__: Any) -> Any:
+    return dz[-1, -1, -1]
 
 
-@mistake(
+@wrong_dw(
     "conv2d_backward",
     "kernel rotated in dw",
     "conv-dw",
     "dw is a cross-correlation of x with dz; its entries lie as those of w do, not rotated.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw[::-1, ::-1], db
+    _, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dw[::-1, ::-1]
 
 
-@mistake(
+@wrong_dw(
     "conv2d_backward",
     "input and output channels exchanged in dw",
     "conv-dw",
     "dw has the axes of w: the input channels c before the output channels k.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
-    return dx, dw.swapaxes(2, 3), db
+    _, dw, _ = conv2d_backward(dz, x, w, **settings)
+    return dw.swapaxes(2, 3)
 
 
-@mistake("conv2d_backward", "stride ignored going back", "conv-dx")
+@wrong_dw("conv2d_backward", "stride ignored going back", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
-    return dx, _weights_met(dz, x, w, {**settings, "stride": 1}, settings), db
+    return _weights_met(dz, x, w, {**settings, "stride": 1}, settings)
 
 
-@mistake("conv2d_backward", "dilation ignored going back", "conv-dx")
+@wrong_dw("conv2d_backward", "dilation ignored going back", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
-    return dx, _weights_met(dz, x, w, {**settings, "dilation": 1}, settings), db
+    return _weights_met(dz, x, w, {**settings, "dilation": 1}, settings)
 
 
-@mistake(
+@wrong_dw(
     "conv2d_backward",
     "reshaped where a transpose was needed",
     "im2col-dw",
     "reshape keeps the order of the numbers in memory; exchanging axes takes a transpose.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
     K, cols = w.shape[3], im2col(x, w.shape[:2], **settings)
-    return dx, (dz.reshape(K, -1) @ cols).T.reshape(w.shape), db
+    return (dz.reshape(K, -1) @ cols).T.reshape(w.shape)
 
 
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
+@wrong_dw("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv2d_backward(dz, x, w, **settings)
     K, cols = w.shape[3], im2col(x, w.shape[:2], **settings)
-    return dx, (dz.reshape(-1, K).T @ cols).reshape(w.shape), db
+    return (dz.reshape(-1, K).T @ cols).reshape(w.shape)
 
 
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
+@wrong_db("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
+def _(dz: Any, _: Any, w: Any, **__: Any) -> Any:
+    return dz.reshape(w.shape[3], -1).sum(axis=1)
+
+
+@wrong_dx("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.reshape(w.shape[3], -1).sum(axis=1)
-
-
-@mistake("conv2d_backward", "reshaped where a transpose was needed", "im2col-dw")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     cols = dz.reshape(-1, w.shape[3]) @ w.reshape(w.shape[3], -1)
-    return col2im(cols, x.shape, w.shape[:2], **settings), dw, db
+    return col2im(cols, x.shape, w.shape[:2], **settings)
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "overlaps averaged",
     "conv-dx",
     "an input under several windows gets the sum of what they send back, not its average.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv2d_backward(dz, x, w, **settings)
+    dx, _, _ = conv2d_backward(dz, x, w, **settings)
     ones = np.ones((len(x), *dz.shape[1:3], 1), x.dtype)
     counts = conv2d_backward(ones, x, np.ones_like(w[..., :1]), **settings)[0]
-    return dx / np.maximum(counts, 1), dw, db
+    return dx / np.maximum(counts, 1)
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "only one k in dx",
     "conv-dx",
     "dx sums over all output channels k: each of them depends on the input.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz[..., -1:], x, w[..., -1:], **settings)[0], dw, db
+    return conv2d_backward(dz[..., -1:], x, w[..., -1:], **settings)[0]
 
 
-@mistake("conv2d_backward", "only one k in dx", "conv-dx")
+@wrong_dx("conv2d_backward", "only one k in dx", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz[..., :1], x, w[..., :1], **settings)[0], dw, db
+    return conv2d_backward(dz[..., :1], x, w[..., :1], **settings)[0]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "kernel turned over in one direction only",
     "conv-dx-correlation",
     "the kernel is rotated by 180 degrees: its rows are reversed, and its columns too.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, w[:, ::-1], **settings)[0], dw, db
+    return conv2d_backward(dz, x, w[:, ::-1], **settings)[0]
 
 
-@mistake("conv2d_backward", "kernel turned over in one direction only", "conv-dx-correlation")
+@wrong_dx("conv2d_backward", "kernel turned over in one direction only", "conv-dx-correlation")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
-    return conv2d_backward(dz, x, w[::-1], **settings)[0], dw, db
+    return conv2d_backward(dz, x, w[::-1], **settings)[0]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "cut off by -0",
     "conv-dx",
     "dx[p:-p] is empty where p is 0; cut out from p to p + H instead.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     (top, bottom), (left, right) = _paddings(x, w, settings)
     whole = _padded_gradient(dz, x, w, settings)
     if settings.get("padding", 0) != 0:  # that case is usually remembered
         whole = whole[:, top:-bottom, left:-right]
-    return whole, dw, db
+    return whole
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "as much cut off on either side",
     "conv-dx",
     "the padding at the end may differ from that at the start: cut dx to the size of x.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     (top, _), (left, _) = _paddings(x, w, settings)
     whole = _padded_gradient(dz, x, w, settings)
-    return whole[:, top : whole.shape[1] - top, left : whole.shape[2] - left], dw, db
+    return whole[:, top : whole.shape[1] - top, left : whole.shape[2] - left]
 
 
 # --- conv_transpose2d -----------------------------------------------------------------------------
@@ -761,20 +752,20 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "transposed-forward",
     "an output under several stamps keeps only the last of them: write += where = stands.",
 )
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     window, z = _unstamped(x, w, settings)
     for u, v, tap in window.taps():  # the last kernel entry stays
         z[tap] = x @ w[u, v].T
-    return window.crop(z) + (0 if b is None else b)
+    return window.crop(z) + b
 
 
 @mistake("conv_transpose2d", "overlaps assigned instead of added", "transposed-forward")
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     window, z = _unstamped(x, w, settings)
     for h, q in np.ndindex(x.shape[1:3]):  # the last stamp stays
         stamp = np.einsum("nk,uvck->nuvc", x[:, h, q], w)
         z[(slice(None), *_patch(window, h, q))] = stamp
-    return window.crop(z) + (0 if b is None else b)
+    return window.crop(z) + b
 
 
 @mistake(
@@ -783,10 +774,10 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "transposed-forward",
     "an output is the sum of the stamps on it, not their mean.",
 )
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     z = conv_transpose2d(x, w, **settings)
     ones = np.ones_like(x[..., :1]), np.ones((*w.shape[:2], 1, 1), w.dtype)
-    return z / np.maximum(conv_transpose2d(*ones, **settings), 1) + (0 if b is None else b)
+    return z / np.maximum(conv_transpose2d(*ones, **settings), 1) + b
 
 
 @mistake(
@@ -845,11 +836,11 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "transposed-size",
     "the output padding makes room after the last row and column, not before the first.",
 )
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     z = conv_transpose2d(x, w, **_uncut(settings))
     shift = 0, *as_pair("output_padding", settings.get("output_padding", 0), minimum=0), 0
     shifted = np.roll(z, shift, axis=(0, 1, 2, 3))
-    return _window_back(x, w, settings).crop(shifted) + (0 if b is None else b)
+    return _window_back(x, w, settings).crop(shifted) + b
 
 
 @mistake(
@@ -858,10 +849,10 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "transposed-size",
     "the output padding moves the cut: it shows more of the stamps that the padding had cut off.",
 )
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     extra = as_pair("output_padding", settings.get("output_padding", 0), minimum=0)
     z = conv_transpose2d(x, w, **{**settings, "output_padding": 0})
-    return np.pad(z, ((0, 0), (0, extra[0]), (0, extra[1]), (0, 0))) + (0 if b is None else b)
+    return np.pad(z, ((0, 0), (0, extra[0]), (0, extra[1]), (0, 0))) + b
 
 
 @mistake(
@@ -870,9 +861,9 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
     "transposed-size",
     "what the convolution put around its input, its transpose cuts off its output.",
 )
-def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+def _(x: Any, w: Any, b: Any = 0, **settings: Any) -> Any:
     z = conv_transpose2d(x, w, **_uncut(settings))
-    return _window_back(x, w, settings).pad(z) + (0 if b is None else b)
+    return _window_back(x, w, settings).pad(z) + b
 
 
 @mistake("conv_transpose2d", "padding added instead of cut off", "transposed-size")
@@ -898,7 +889,7 @@ for _moved in (
         def _(
             x: Any,
             w: Any,
-            b: Any = None,
+            b: Any = 0,
             *,
             _moved: Callable[[int, int], tuple[int, int]] = _moved,
             _axes: tuple[int, ...] = _axes,
@@ -910,7 +901,7 @@ for _moved in (
                 low, high = axis.low, z.shape[1 + place] - axis.low - axis.size
                 low, high = _moved(low, high) if place in _axes else (low, high)
                 kept.append(slice(low, z.shape[1 + place] - high))
-            return z[:, *kept] + (0 if b is None else b)
+            return z[:, *kept] + b
 
 
 @mistake(
@@ -930,98 +921,92 @@ def _(x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
 # --- conv_transpose2d_backward --------------------------------------------------------------------
 
 
-@mistake(
+@wrong_dx(
     "conv_transpose2d_backward",
     "kernel rotated in dx",
     "transposed-dx",
     "dx correlates dz with the kernel as it stands: the transpose has undone the rotation.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return conv_transpose2d_backward(dz, x, w[::-1, ::-1], **settings)[0], dw, db
+    return conv_transpose2d_backward(dz, x, w[::-1, ::-1], **settings)[0]
 
 
-@mistake(
+@wrong_dw(
     "conv_transpose2d_backward",
     "kernel rotated in dw",
     "transposed-dw",
     "dw[u, v] belongs to entry (u, v) of the stamp, but it was returned rotated by 180 degrees.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, dw[::-1, ::-1], db
+    _, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
+    return dw[::-1, ::-1]
 
 
-@mistake(
+@wrong_dw(
     "conv_transpose2d_backward",
     "uses of a weight assigned instead of added",
     "transposed-dw",
     "a weight is used in every stamp, and dw adds up over all of them; '=' keeps one.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, _, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, _dw_of_one_window(x, dz, _window_back(x, w, settings), (-1, -1)), db
+    return _dw_of_one_window(x, dz, _window_back(x, w, settings), (-1, -1))
 
 
-@mistake(
+@wrong_dw(
     "conv_transpose2d_backward",
     "input and output channels exchanged",
     "transposed-dw",
     "the last two axes of dw are c, of the output, and k, of the input; they were exchanged.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, dw.swapaxes(2, 3), db
+    _, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
+    return dw.swapaxes(2, 3)
 
 
-@mistake(
+@wrong_dx(
     "conv_transpose2d_backward",
     "input and output channels exchanged in dx",
     "transposed-dx",
     "dx sums over c, the channels of the output, and keeps k, those of the input.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return conv_transpose2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0], dw, db
+    return conv_transpose2d_backward(dz, x, w.swapaxes(2, 3), **settings)[0]
 
 
-@mistake(
+@wrong_dx(
     "conv_transpose2d_backward",
     "stride ignored going back",
     "transposed-dx",
     "the stamp of input h begins at place s*h, but dz was read as if s were 1.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
     padded = _window_back(x, w, settings).pad(dz)
     dx = conv2d(padded, w, dilation=settings.get("dilation", 1))
-    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+    return dx[:, : x.shape[1], : x.shape[2]]
 
 
-@mistake(
+@wrong_dx(
     "conv_transpose2d_backward",
     "padding not given back",
     "transposed-dx",
     "what was cut off the output has gradient zero: dz must get its zeros back before it is read.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
     stride, dilation = settings.get("stride", 1), settings.get("dilation", 1)
     dx = conv2d(dz, w, stride=stride, dilation=dilation)
-    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+    return dx[:, : x.shape[1], : x.shape[2]]
 
 
-@mistake(
+@wrong_dx(
     "conv_transpose2d_backward",
     "dilation ignored going back",
     "transposed-dx",
     "kernel entry u of a stamp lies d*u places after its start, not u places.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
     padded = _window_back(x, w, settings).pad(dz)
     dx = conv2d(padded, w, stride=settings.get("stride", 1))
-    return dx[:, : x.shape[1], : x.shape[2]], dw, db
+    return dx[:, : x.shape[1], : x.shape[2]]
 
 
 @mistake(
@@ -1047,16 +1032,15 @@ def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
     return dx, dw / (x.shape[1] * x.shape[2]), db / (dz.shape[1] * dz.shape[2])
 
 
-@mistake("conv_transpose2d_backward", "gradient averaged over positions", "transposed-dw")
+@wrong_dw("conv_transpose2d_backward", "gradient averaged over positions", "transposed-dw")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, db = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, dw / (x.shape[1] * x.shape[2]), db
+    _, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
+    return dw / (x.shape[1] * x.shape[2])
 
 
-@mistake("conv_transpose2d_backward", "batch not summed", "transposed-db")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv_transpose2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.sum(axis=(1, 2))  # (N, C)
+@wrong_db("conv_transpose2d_backward", "batch not summed", "transposed-db")
+def _(dz: Any, *_: Any, **__: Any) -> Any:
+    return dz.sum(axis=(1, 2))
 
 
 # --- im2col, col2im -------------------------------------------------------------------------------
@@ -1414,7 +1398,9 @@ def _(x: Any, kernel_size: Any, **settings: Any) -> Any:
 # --- max_pool2d_backward --------------------------------------------------------------------------
 
 
-def _routed(dy: Any, x: Any, kernel_size: Any, settings: Any, weight: Wrong, pad: float) -> Any:
+def _routed(
+    dy: Any, x: Any, kernel_size: Any, settings: Any, weight: Wrong, pad: float = -np.inf
+) -> Any:
     """Each window's gradient times ``weight(values, largest)``, a share for each of its values."""
     window = _pool_window(x, kernel_size, settings)
     padded = window.pad(x, pad)
@@ -1433,6 +1419,11 @@ def _first(hits: Any) -> Any:
     return (hits & (np.cumsum(flat, axis=1).reshape(hits.shape) == 1)).astype(float)
 
 
+def _winner(values: Any, largest: Any) -> Any:
+    """1 at the first of each window's largest values, else 0."""
+    return _first(values == largest)
+
+
 @mistake(
     "max_pool2d_backward",
     "every tied maximum rewarded",
@@ -1440,7 +1431,17 @@ def _first(hits: Any) -> Any:
     "where several values of a window tie, one of them gets the gradient, not each.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return _routed(dy, x, kernel_size, settings, lambda v, top: v == top, -np.inf)
+    return _routed(dy, x, kernel_size, settings, lambda v, top: v == top)
+
+
+@mistake(
+    "max_pool2d_backward",
+    "incoming gradient forgotten",
+    "pool-max-backward",
+    "each winner gets the incoming gradient of its window, not a one.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return max_pool2d_backward(np.ones_like(dy), x, kernel_size, **settings)
 
 
 @mistake(
@@ -1450,7 +1451,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "values close to the maximum did not win; compare exactly, since a maximum is a copy.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return _routed(dy, x, kernel_size, settings, np.isclose, -np.inf)
+    return _routed(dy, x, kernel_size, settings, np.isclose)
 
 
 @mistake(
@@ -1463,7 +1464,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     def share(values: Any, top: Any) -> Any:
         return (values == top) / (values == top).sum(axis=(1, 2), keepdims=True)
 
-    return _routed(dy, x, kernel_size, settings, share, -np.inf)
+    return _routed(dy, x, kernel_size, settings, share)
 
 
 @mistake(
@@ -1476,7 +1477,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     def last(values: Any, top: Any) -> Any:
         return _first((values == top)[:, ::-1, ::-1])[:, ::-1, ::-1]
 
-    return _routed(dy, x, kernel_size, settings, last, -np.inf)
+    return _routed(dy, x, kernel_size, settings, last)
 
 
 @mistake(
@@ -1489,7 +1490,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     def by_columns(values: Any, top: Any) -> Any:
         return _first((values == top).swapaxes(1, 2)).swapaxes(1, 2)
 
-    return _routed(dy, x, kernel_size, settings, by_columns, -np.inf)
+    return _routed(dy, x, kernel_size, settings, by_columns)
 
 
 @mistake(
@@ -1499,7 +1500,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "a zero of the padding won, and the gradient of a value in the image was lost: pad with -inf.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), 0.0)
+    return _routed(dy, x, kernel_size, settings, _winner, 0.0)
 
 
 @mistake(
@@ -1509,7 +1510,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "where a window holds nothing larger, the padding took the gradient: pad with minus infinity.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return _routed(dy, x, kernel_size, settings, lambda v, top: _first(v == top), x.min())
+    return _routed(dy, x, kernel_size, settings, _winner, x.min())
 
 
 @mistake(
@@ -1525,7 +1526,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     for i, j in np.ndindex(window.out_size):
         at = (slice(None), *_patch(window, i, j))
         values = padded[at]
-        wins = _first(values == values.max(axis=(1, 2), keepdims=True))
+        wins = _winner(values, values.max(axis=(1, 2), keepdims=True))
         dx[at] = np.where(wins, dy[:, i : i + 1, j : j + 1], dx[at])
     return window.crop(dx)
 
@@ -1538,7 +1539,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     for i, j in np.ndindex(window.out_size):
         at = (slice(None), *_patch(window, i, j))
         values = padded[at]
-        wins = _first(values == values.max(axis=(1, 2), keepdims=True))
+        wins = _winner(values, values.max(axis=(1, 2), keepdims=True))
         dx[at] = wins * dy[:, i : i + 1, j : j + 1]
     return window.crop(dx)
 
@@ -1567,7 +1568,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     padded = _pool_window(x, kernel_size, settings).pad(x, -np.inf)
     unpadded = {**settings, "stride": settings.get("stride") or kernel_size, "padding": 0}
-    return _routed(dy, padded, kernel_size, unpadded, lambda v, top: _first(v == top), 0.0)
+    return _routed(dy, padded, kernel_size, unpadded, _winner, 0.0)
 
 
 @mistake(
@@ -1578,9 +1579,9 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     def times_value(values: Any, top: Any) -> Any:
-        return _first(values == top) * np.where(np.isfinite(values), values, 0)
+        return _winner(values, top) * np.where(np.isfinite(values), values, 0)
 
-    return _routed(dy, x, kernel_size, settings, times_value, -np.inf)
+    return _routed(dy, x, kernel_size, settings, times_value)
 
 
 @mistake(
@@ -1590,7 +1591,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "the gradient belongs to the largest value of the window.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return -_routed(-dy, -x, kernel_size, settings, lambda v, top: _first(v == top), -np.inf)
+    return -_routed(-dy, -x, kernel_size, settings, _winner)
 
 
 @mistake("max_pool2d_backward", "smallest value rewarded", "pool-max-backward")
@@ -1598,7 +1599,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:  # or the padd
     def smallest(values: Any, _: Any) -> Any:
         return _first(values == values.min(axis=(1, 2), keepdims=True))
 
-    return _routed(dy, x, kernel_size, settings, smallest, -np.inf)
+    return _routed(dy, x, kernel_size, settings, smallest)
 
 
 @mistake(
@@ -1608,7 +1609,7 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:  # or the padd
     "the largest value wins; a negative one of larger magnitude does not.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    return _routed(dy, abs(x), kernel_size, settings, lambda v, top: _first(v == top), -np.inf)
+    return _routed(dy, abs(x), kernel_size, settings, _winner)
 
 
 @mistake(
@@ -1632,14 +1633,14 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     kh, kw = as_pair("kernel_size", kernel_size)
 
     def misread(values: Any, top: Any) -> Any:
-        place = _first(values == top).reshape(len(values), kh * kw, -1).argmax(axis=1)
+        place = _winner(values, top).reshape(len(values), kh * kw, -1).argmax(axis=1)
         column, row = place // kh, place % kh
         return (
             (np.arange(kh)[:, np.newaxis, np.newaxis] == row[:, np.newaxis, np.newaxis])
             & (np.arange(kw)[:, np.newaxis] == column[:, np.newaxis, np.newaxis])
         ).astype(float)
 
-    return _routed(dy, x, kernel_size, settings, misread, -np.inf)
+    return _routed(dy, x, kernel_size, settings, misread)
 
 
 @mistake(
@@ -1713,6 +1714,16 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
 
 @mistake(
     "avg_pool2d_backward",
+    "incoming gradient forgotten",
+    "pool-avg-backward",
+    "each value of a window gets its share of the incoming gradient, not of a one.",
+)
+def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
+    return avg_pool2d_backward(np.ones_like(dy), x, kernel_size, **settings)
+
+
+@mistake(
+    "avg_pool2d_backward",
     "divided by the wrong count",
     "pool-avg-backward",
     "a window over the edge shares its gradient among the values in it, unless padding counts.",
@@ -1733,6 +1744,14 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     return avg_pool2d_backward(dy, x, kernel_size, **counted) * kh * kw
 
 
+def _shares(dy: Any, window: Window, settings: Any) -> Any:
+    """Padded positions of each window, and the share of its gradient that each value gets."""
+    counts = divisors(window, settings.get("count_include_pad", False))
+    for i, j in np.ndindex(window.out_size):
+        at = (slice(None), *_patch(window, i, j))
+        yield at, dy[:, i : i + 1, j : j + 1] / counts[i, j]
+
+
 @mistake(
     "avg_pool2d_backward",
     "overlaps assigned instead of added",
@@ -1740,14 +1759,10 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "a value in several windows gets the sum of their shares: write += where = stands.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    counted = settings.pop("count_include_pad", False)
     window = _pool_window(x, kernel_size, settings)
-    inside = window.pad(np.ones((1, *x.shape[1:3], 1)))
     dx = np.zeros_like(window.pad(x))
-    for i, j in np.ndindex(window.out_size):
-        at = (slice(None), *_patch(window, i, j))
-        D = inside[at].size if counted else inside[at].sum()
-        dx[at] = dy[:, i : i + 1, j : j + 1] / D
+    for at, share in _shares(dy, window, settings):
+        dx[at] = share
     return window.crop(dx)
 
 
@@ -1758,14 +1773,10 @@ def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
     "dx still has the padding around it; its shape must be that of x.",
 )
 def _(dy: Any, x: Any, kernel_size: Any, **settings: Any) -> Any:
-    counted = settings.pop("count_include_pad", False)
     window = _pool_window(x, kernel_size, settings)
-    inside = window.pad(np.ones((1, *x.shape[1:3], 1)))
     dx = np.zeros_like(window.pad(x))
-    for i, j in np.ndindex(window.out_size):
-        at = (slice(None), *_patch(window, i, j))
-        D = inside[at].size if counted else inside[at].sum()
-        dx[at] += dy[:, i : i + 1, j : j + 1] / D
+    for at, share in _shares(dy, window, settings):
+        dx[at] += share
     return dx
 
 
@@ -1859,43 +1870,40 @@ def _(x: Any, w: Any, b: Any = None) -> Any:
     return np.maximum(dense(x, w, b), 0)
 
 
-@mistake(
+@wrong_dx(
     "dense_backward",
     "weights transposed in dx",
     "dense-dx",
     "dz @ w was computed; dx sums over the outputs, so it is dz @ w.T.",
 )
-def _(dz: Any, x: Any, w: Any) -> Any:
-    _, dw, db = dense_backward(dz, x, w)
-    return dense(dz, w), dw, db
+def _(dz: Any, _: Any, w: Any) -> Any:
+    return dense(dz, w)
 
 
-@mistake(
+@wrong_dw(
     "dense_backward",
     "dw transposed",
     "dense-dw",
     "dz.T @ x has the shape of w.T; dw must have the shape of w, so it is x.T @ dz.",
 )
 def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, db = dense_backward(dz, x, w)
-    return dx, dw.T, db
+    _, dw, _ = dense_backward(dz, x, w)
+    return dw.T
 
 
-@mistake("dense_backward", "batch not summed", "dense-db")
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, _ = dense_backward(dz, x, w)
-    return dx, dw, dz
+@wrong_db("dense_backward", "batch not summed", "dense-db")
+def _(dz: Any, *_: Any) -> Any:
+    return dz
 
 
-@mistake(
+@wrong_db(
     "dense_backward",
     "summed over the outputs",
     "dense-db",
     "db has a number for each output: the sum runs over the examples, axis 0.",
 )
-def _(dz: Any, x: Any, w: Any) -> Any:
-    dx, dw, _ = dense_backward(dz, x, w)
-    return dx, dw, dz.sum(axis=1)
+def _(dz: Any, *_: Any) -> Any:
+    return dz.sum(axis=1)
 
 
 # --- softmax and cross-entropy --------------------------------------------------------------------
@@ -2183,11 +2191,16 @@ def _(z: Any, labels: Any) -> Any:
 
 for _added in (1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7):
 
-    @mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
+    @mistake(
+        "cross_entropy",
+        "probability kept from zero",
+        "softmax-log",
+        "a bound on the probability, or a number added, makes another loss; stay with the logits.",
+    )
     def _(z: Any, labels: Any, _added: float = _added) -> Any:
         return -_of_labels(np.log(softmax(z) + _added), labels).mean()
 
-    @mistake("cross_entropy", "logarithm of a rounded probability", "softmax-log")
+    @mistake("cross_entropy", "probability kept from zero", "softmax-log")
     def _(z: Any, labels: Any, _added: float = _added) -> Any:
         return -_of_labels(np.log(softmax(z).clip(_added, 1 - _added)), labels).mean()
 
@@ -2301,9 +2314,9 @@ def _(z: Any, labels: Any) -> Any:
     "exp overflows for large logits; subtract the largest of each row first.",
 )
 def _(z: Any, labels: Any) -> Any:
-    y = softmax(z) - cross_entropy_backward(z, labels) * len(z)
     exponentials = np.exp(z)
-    return (exponentials / exponentials.sum(axis=-1, keepdims=True) - y) / len(z)
+    a = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return (a - _distributions(labels, a)) / len(z)
 
 
 @mistake(
@@ -2313,8 +2326,7 @@ def _(z: Any, labels: Any) -> Any:
     "the labels were subtracted from the logits; z must go through softmax first.",
 )
 def _(z: Any, labels: Any) -> Any:
-    y = softmax(z) - cross_entropy_backward(z, labels) * len(z)
-    return (z - y) / len(z)
+    return (z - _distributions(labels, z)) / len(z)
 
 
 @mistake(
@@ -2325,8 +2337,7 @@ def _(z: Any, labels: Any) -> Any:
 )
 def _(z: Any, labels: Any) -> Any:
     a = softmax(z)
-    y = a - cross_entropy_backward(z, labels) * len(z)
-    return -y * (1 - a) / len(z)
+    return -_distributions(labels, a) * (1 - a) / len(z)
 
 
 @mistake(
@@ -2776,44 +2787,40 @@ for _taken in (
     lambda x: x.sum(axis=3, keepdims=True),
 ):
 
-    @mistake(
+    @wrong_dw(
         "conv2d_backward",
         "wrong example or channel of x in dw",
         "conv-dw",
         "in a product of dw, x and dz are of the same example n, and x of the channel c of w.",
     )
     def _(dz: Any, x: Any, w: Any, *, _taken: Wrong = _taken, **settings: Any) -> Any:
-        dx, _, db = conv2d_backward(dz, x, w, **settings)
         met = np.broadcast_to(_taken(x), x.shape)
-        return dx, conv2d_backward(dz, met, w, **settings)[1], db
+        return conv2d_backward(dz, met, w, **settings)[1]
 
 
-@mistake(
+@wrong_dx(
     "conv2d_backward",
     "examples mixed in dx",
     "conv-dx",
     "the gradient of example n comes from the outputs of example n alone.",
 )
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     mixed = np.broadcast_to(dz.sum(axis=0, keepdims=True), dz.shape)
-    return conv2d_backward(mixed, x, w, **settings)[0], dw, db
+    return conv2d_backward(mixed, x, w, **settings)[0]
 
 
-@mistake("conv2d_backward", "positions not summed", "conv-db")
-def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    dx, dw, _ = conv2d_backward(dz, x, w, **settings)
-    return dx, dw, dz.transpose(0, 3, 1, 2).sum(axis=0)  # with channels first
+@wrong_db("conv2d_backward", "positions not summed", "conv-db")
+def _(dz: Any, *_: Any, **__: Any) -> Any:
+    return dz.transpose(0, 3, 1, 2).sum(axis=0)
 
 
 # --- padding cut off dx ---------------------------------------------------------------------------
 
 
-@mistake("conv2d_backward", "cut off by -0", "conv-dx")
+@wrong_dx("conv2d_backward", "cut off by -0", "conv-dx")
 def _(dz: Any, x: Any, w: Any, **settings: Any) -> Any:
-    _, dw, db = conv2d_backward(dz, x, w, **settings)
     (top, bottom), (left, right) = _paddings(x, w, settings)
-    return _padded_gradient(dz, x, w, settings)[:, top:-bottom, left:-right], dw, db
+    return _padded_gradient(dz, x, w, settings)[:, top:-bottom, left:-right]
 
 
 for _cut in (
@@ -2822,17 +2829,16 @@ for _cut in (
     lambda _, low: slice(low, None),
 ):
 
-    @mistake(
+    @wrong_dx(
         "conv2d_backward",
         "padding cut off at the wrong side",
         "conv-dx",
         "the image lies after the low padding: cut dx out from p to p + H.",
     )
     def _(dz: Any, x: Any, w: Any, *, _cut: Wrong = _cut, **settings: Any) -> Any:
-        _, dw, db = conv2d_backward(dz, x, w, **settings)
         (top, _), (left, _) = _paddings(x, w, settings)
         rows, columns = _cut(x.shape[1], top), _cut(x.shape[2], left)
-        return _padded_gradient(dz, x, w, settings)[:, rows, columns], dw, db
+        return _padded_gradient(dz, x, w, settings)[:, rows, columns]
 
 
 # --- pooling in loops, and by reshape -------------------------------------------------------------

@@ -477,7 +477,7 @@ def batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def check_protocol(name: str, layer: Any) -> None:
+def check_protocol(name: str, layer: object) -> None:
     """Refuse what is no layer: a class instead of an instance, or an object that lacks a part."""
     for part in ("forward", "backward", "params", "grads"):
         if isinstance(layer, type) or not hasattr(layer, part):

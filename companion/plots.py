@@ -14,6 +14,7 @@ Shades run from light, the smallest, to dark: a picture keeps its meaning withou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,6 +45,8 @@ try:
     from matplotlib.textpath import TextPath
     from matplotlib.ticker import MaxNLocator, PercentFormatter
     from matplotlib.transforms import Bbox
+
+    from .contrast import background, black_or_white, readable
 except ModuleNotFoundError as error:
     raise ImportError(
         f'companion.plots needs Matplotlib ({error}): pip install "convnet-companion[plots]"'
@@ -58,7 +61,6 @@ INK = "gray_r"  # white paper, black ink
 # There are 63 steps, zero in the middle: more than the eye tells apart, and yet small files.
 SIGNED = colors.LinearSegmentedColormap.from_list("signed", ["#ffdfb0", "#9c9c9c", "#0a2a5e"], 63)
 
-_READABLE = 4.5  # contrast of text and its background: level AA of WCAG 2
 _HATCHES = ("", "///", "...", "xxx", "---", "+++")
 
 
@@ -324,7 +326,7 @@ def confusion_matrix(
     norm = colors.PowerNorm(0.5, vmin=0, vmax=max(int(counts.max()), 1))
     shown = ax.imshow(counts, cmap=cmap, norm=norm, interpolation="none")
     for i, j in np.argwhere(counts):
-        ink = _black_or_white(shown.to_rgba(counts[i, j]))
+        ink = black_or_white(shown.to_rgba(counts[i, j]))
         size = min(font, 1.3 * pitch / digits)  # a digit is about 0.64 of its height wide
         ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink, fontsize=size)
     longest = max(map(len, labels))
@@ -564,7 +566,7 @@ def projection(
     classes = as_classes("labels", labels, len(places))
 
     ax = _axes(ax, 0.9 * WIDTH)
-    hues, background = plt.get_cmap("tab10"), _background(ax)
+    hues, behind = plt.get_cmap("tab10"), background(ax)
     for position, k in enumerate(np.unique(classes)):
         across, up = places[classes == k].T
         ax.scatter(
@@ -572,7 +574,7 @@ def projection(
             up,
             s=36 * len(str(k)),  # points squared
             marker=f"${k}$",
-            color=_readable(hues(position % 10), background),
+            color=readable(hues(position % 10), behind),
             linewidths=0,
             label=str(k),
         )
@@ -736,7 +738,7 @@ def probabilities(
         places = np.arange(K) + (position - (len(rows) - 1) / 2) * width
         hatch = _HATCHES[position % len(_HATCHES)]
         for bar in ax.bar(places, row, width=width, label=name, hatch=hatch, linewidth=0.6):
-            bar.set_edgecolor(_black_or_white(bar.get_facecolor()))
+            bar.set_edgecolor(black_or_white(bar.get_facecolor()))
     if names is None:
         ax.set_xticks(range(0, K, _every(K)), labels[:: _every(K)])
     else:
@@ -906,48 +908,10 @@ def _bare(ax: Axes) -> None:
         spine.set_visible(False)
 
 
-# --- colours --------------------------------------------------------------------------------------
-
-
-def _luminance(colour: Any) -> float:
-    """Relative luminance of WCAG 2."""
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in colors.to_rgb(colour)
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _contrast(one: Any, other: Any) -> float:
-    dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _background(ax: Axes) -> NDArray[np.float64]:
-    """The colour behind what is drawn: where the Axes is transparent, the figure's, or paper's."""
-    behind = np.ones(3)
-    for over in (ax.figure.get_facecolor(), ax.get_facecolor()):
-        *colour, opacity = colors.to_rgba(over)
-        behind = opacity * np.array(colour) + (1 - opacity) * behind
-    return behind
-
-
-def _black_or_white(background: Any) -> str:
-    return max("black", "white", key=lambda ink: _contrast(ink, background))
-
-
-def _readable(colour: Any, background: Any) -> NDArray[np.float64]:
-    """The colour, mixed with black or white until it stands out from the background."""
-    ink = np.array(colors.to_rgb(_black_or_white(background)))
-    own = np.array(colors.to_rgb(colour))
-    mixtures = (own + part * (ink - own) for part in np.linspace(0, 1, 101))
-    return next(mixed for mixed in mixtures if _contrast(mixed, background) >= _READABLE)
-
-
 # --- the door -------------------------------------------------------------------------------------
 
 
-def _check_axes(ax: Any) -> None:
+def _check_axes(ax: object) -> None:
     if ax is not None and not isinstance(ax, Axes):
         raise TypeError(f"ax must be one Matplotlib Axes, got {type(ax).__name__}")
 
@@ -988,7 +952,7 @@ def _kernels(weights: ArrayLike | LayerLike, input_shape: Any) -> FloatArray:
             f"got shape {w.shape} and input_shape {input_shape!r}"
         )
     sizes = as_sizes("input_shape", input_shape)
-    if len(sizes) != 3 or int(np.prod(sizes)) != len(w):
+    if len(sizes) != 3 or math.prod(sizes) != len(w):
         raise ValueError(
             f"input_shape must be (H, W, C) with H * W * C = {len(w)}, the rows of weights, "
             f"got {input_shape!r}"

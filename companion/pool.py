@@ -243,11 +243,11 @@ def _first_real(window: Window) -> NDArray[np.intp]:
 
 
 def _max_backward(dy: FloatArray, places: NDArray[Any], window: Window) -> FloatArray:
-    """Send each window's gradient to the value at its winner's place."""
+    """Send each window's gradient to its winner's place, both (N, Ho, Wo, C) -> (N, H, W, C)."""
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
     H, W = window.image_size
     dx = np.empty((N, H, W, C), dy.dtype)
-    first = (rows.starts[:, None] * W + columns.starts)[..., None] * C + np.arange(C)
+    first = (rows.starts[:, None] * W + columns.starts)[..., None] * C + np.arange(C)  # (Ho, Wo, C)
     overlap = rows.overlap or columns.overlap
 
     def to_the_winner(images: slice, scratch: Scratch) -> None:
@@ -314,6 +314,7 @@ def avg_pool2d(
 
 
 def _avg_forward(x: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
+    """Averages (N, Ho, Wo, C): each window's sum over its count, (Ho, Wo)."""
     y, counts = _outputs(x, window), _for_channels(counts, x).astype(x.dtype)
 
     def average(images: slice, scratch: Scratch) -> None:
@@ -371,6 +372,7 @@ def avg_pool2d_backward(
 
 
 def _avg_backward(dy: FloatArray, window: Window, counts: FloatArray) -> FloatArray:
+    """Share each gradient (N, Ho, Wo, C) out over its window, -> (N, H, W, C)."""
     (N, _, _, C), rows, columns = dy.shape, window.rows, window.columns
     dx = np.empty((N, *window.image_size, C), dy.dtype)
     counts = _for_channels(counts, dy).astype(dy.dtype)
@@ -393,7 +395,7 @@ def _avg_backward(dy: FloatArray, window: Window, counts: FloatArray) -> FloatAr
     return dx
 
 
-def _give(values: FloatArray, into: FloatArray, tap: Any, axis: Axis) -> None:
+def _give(values: FloatArray, into: FloatArray, tap: tuple[slice, ...], axis: Axis) -> None:
     """Add up where windows overlap; where they do not, there is only zero, and a copy will do."""
     if axis.overlap:
         into[tap] += values

@@ -107,6 +107,11 @@ class Target(NamedTuple):
     channels_first: bool = False
 
     @property
+    def name(self) -> str:
+        """What the companion calls it."""
+        return self.function.__name__
+
+    @property
     def has_other_layout(self) -> bool:
         """Whether it takes images or kernels, and no patches, which are of one layout only."""
         arguments = self.probes[0].arguments

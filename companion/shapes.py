@@ -427,7 +427,7 @@ def in_range(
     return number
 
 
-def as_bool(name: str, value: Any) -> bool:
+def as_bool(name: str, value: object) -> bool:
     """A boolean; what is merely truthy, such as ``"no"``, will not do."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
@@ -592,7 +592,10 @@ def as_pixels(images: NDArray[Any]) -> NDArray[np.void]:
 
 
 def column_sums(rows: FloatArray) -> FloatArray:
-    """Sum over the rows: a thousand at a time, then these sums in float64; float32 would drift."""
+    """Sum over the rows, (N, K) -> (K,): a thousand at a time, then these sums in float64.
+
+    In float32 a sum of very many would drift.
+    """
     thousands, K = len(rows) // 1000, rows.shape[1]
     whole = rows[: thousands * 1000].reshape(thousands, 1000, K)
     rest = rows[thousands * 1000 :]
@@ -609,7 +612,7 @@ def one_dtype(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     return tuple(array.astype(dtype, copy=False) for array in arrays)
 
 
-def as_generator(name: str, value: Any) -> np.random.Generator:
+def as_generator(name: str, value: object) -> np.random.Generator:
     """A generator of random numbers; a fresh one for None."""
     if value is None:
         return np.random.default_rng()
@@ -622,5 +625,5 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return repr(value.tolist() if isinstance(value, np.ndarray) else value)

@@ -260,12 +260,16 @@ def cross_entropy_with_gradient(z: ArrayLike, labels: ArrayLike) -> tuple[float,
 
 
 def _exponentials(z: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Shifted logits (N, K), and their exponentials, which are written into ``out``."""
     shifted = _shifted(z)
     return shifted, np.exp(shifted, out=out)
 
 
 def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) -> FloatArray:
-    """Logarithm of each label's probability; its mean, where a label is a distribution."""
+    """Logarithm of each label's probability, (N,); its mean, where a label is a distribution.
+
+    ``shifted`` (N, K) and the sums ``total`` (N,) of their exponentials make all log a.
+    """
     if y.ndim == 1:  # the other classes are multiplied by 0
         chosen: FloatArray = shifted[np.arange(len(y)), y] - np.log(total)
         return chosen
@@ -275,8 +279,8 @@ def _log_likelihoods(shifted: FloatArray, total: FloatArray, y: NDArray[Any]) ->
 
 
 def _to_gradient(e: FloatArray, total: FloatArray, y: NDArray[Any], N: int) -> None:
-    """Make exponentials the gradient: ``(a - y) / N`` (softmax-fused)."""
-    e /= total[:, None]
+    """Make exponentials (N, K) with the sums (N,) the gradient: ``(a - y) / N`` (softmax-fused)."""
+    e /= total[:, None]  # a, (N, K)
     if y.ndim == 1:
         e[np.arange(len(y)), y] -= 1
     else:

@@ -122,7 +122,8 @@ class BlasThreads:
         with self._lock:
             if not self._callers:
                 self._threads = [(each, each.num_threads) for each in _libraries()]
-                _limit_products()
+                for library, _ in self._threads:  # with OpenMP, the caller alone
+                    _set_threads(library, 1)
             self._callers += 1
         try:
             yield max((threads for _, threads in self._threads), default=1)
@@ -150,12 +151,6 @@ def _set_threads(library: LibController, threads: int) -> None:
     library.set_num_threads(threads)
     if hasattr(library, "clear_controlling_thread"):  # else no other thread could set it back
         library.clear_controlling_thread()
-
-
-def _limit_products() -> None:
-    """Keep each product on one thread: with OpenMP, which counts per thread, only the caller's."""
-    for library in _libraries():
-        _set_threads(library, 1)
 
 
 def _limit_new_thread() -> None:

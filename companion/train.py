@@ -223,23 +223,19 @@ def fit(
         with progress_bar(
             shown=progress, total=total, initial=len(training.step_loss), unit="batch"
         ) as bar:
-            for epoch in range(len(training.train), epochs):
+            while len(training.train) < epochs:
                 if patience is not None and _epochs_since_best(_history(training)) >= patience:
                     break
                 _epoch(training, examples, classes, batch_size, augment, bar)
                 if held is not None:
-                    training.validation.append(evaluate(network, *held))
-                    if _history(training).best_epoch == epoch:
-                        # Copied: an optimiser may write into what it moves.
-                        training.best_params = {n: p.copy() for n, p in network.params.items()}
+                    _validate(training, held)
                 if path:
                     save_checkpoint(path, training)
                 answer = None if after_epoch is None else after_epoch(_history(training))
-                is_enough = isinstance(answer, bool | np.bool_) and answer
                 if path and training.identity["optimizer"] != _called_with(optimizer):
                     training.identity["optimizer"] = _called_with(optimizer)  # set by after_epoch
                     save_checkpoint(path, training)
-                if is_enough:
+                if isinstance(answer, bool | np.bool_) and answer:
                     break
     except KeyboardInterrupt as stop:
         stop.add_note(_stopped(training, keep_best=keep_best))
@@ -265,7 +261,7 @@ def _take_up(
         load_checkpoint(path, training)
 
 
-def _called_with(optimizer: Any) -> str:
+def _called_with(optimizer: object) -> str:
     """The optimiser's class, and those of its settings that are numbers."""
     kind = type(optimizer)
     try:
@@ -277,7 +273,7 @@ def _called_with(optimizer: Any) -> str:
     return f"{kind.__name__}({', '.join(numbers)})"
 
 
-def _schedule(optimizer: Any) -> str | None:
+def _schedule(optimizer: object) -> str | None:
     """The schedule of the learning rate, if it is one that can be told from others."""
     rate = getattr(optimizer, "learning_rate", None)
     return repr(rate) if isinstance(rate, CosineDecay) else None
@@ -317,6 +313,14 @@ def _epoch(
     training.train.append(
         (np.average(losses, weights=sizes), np.average(accuracies, weights=sizes))
     )
+
+
+def _validate(training: Training, held: Examples) -> None:
+    """Evaluate the network after an epoch, and keep its parameters if they are the best so far."""
+    training.validation.append(evaluate(training.network, *held))
+    if _epochs_since_best(_history(training)) == 0:
+        # Copied: an optimiser may write into what it moves.
+        training.best_params = {n: p.copy() for n, p in training.network.params.items()}
 
 
 def evaluate(
@@ -424,7 +428,7 @@ def _history(training: Training) -> History:
     )
 
 
-def _columns(rows: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _columns(rows: list[tuple[float, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     loss, accuracy = np.array(rows, dtype=np.float64).reshape(-1, 2).T
     return loss, accuracy
 
@@ -441,7 +445,7 @@ def _stopped(training: Training, *, keep_best: bool) -> str:
     return f"training stopped after {done} epochs; the network's parameters are {kept}"
 
 
-def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
+def _checkpoint_path(path: str | os.PathLike[str], optimizer: object, *, resume: bool) -> Path:
     """The checkpoint's path; an error if no file can be there, or if one is without ``resume``."""
     file = as_path("checkpoint", path)
     if not hasattr(optimizer, "state"):
@@ -455,7 +459,7 @@ def _checkpoint_path(path: Any, optimizer: Any, *, resume: bool) -> Path:
     return file
 
 
-def _validation(value: Any) -> Examples | float | None:
+def _validation(value: object) -> Examples | float | None:
     """The examples given for validation, or the share to set aside for it."""
     if value is None:
         return None

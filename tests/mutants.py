@@ -47,6 +47,7 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "augment": ["augment"],
     "digits": ["digits", "command"],
     "plots": ["plots"],
+    "contrast": ["plots"],
     "__main__": ["command"],
     "fetch": ["fetch"],
     "progress": ["fetch", "train"],

@@ -119,7 +119,17 @@ def test_a_shape_says_what_may_have_made_it(name, mine, says):
         (
             "im2col",
             lambda x, k: companion.im2col(x, k)[::-1],
-            "cols[0, 0] is 0.235506, expected 0.345584; the same numbers are there, in other",
+            "cols[0, 0] is 0.235506, expected 0.345584; it is right but turned round along axis 0",
+        ),
+        (
+            "im2col",
+            lambda x, k: np.roll(companion.im2col(x, k), 1),
+            "cols[0, 0] is -0.445828, expected 0.345584; the same numbers are there, in other",
+        ),
+        (
+            "relu",
+            lambda z: 3 * np.maximum(z, 0),
+            "a[0, 0, 0] is 6.12276, expected 2.04092; every entry is 3 times what it should be",
         ),
     ],
 )
@@ -363,7 +373,7 @@ def test_known_mistakes_are_those_of_a_function():
 
 def test_numbers_that_differ_are_shown_so():
     diagnosis = diagnose(lambda z: companion.relu(z) * (1 + 1e-7), "relu")
-    found = re.match(r"a\[.*\] is (\S+), expected (\S+) ", diagnosis.finding)
+    found = re.match(r"a\[.*\] is (\S+), expected (\S+); every", diagnosis.finding)
     assert found
     assert found[1] != found[2]
     assert float(found[1]) == pytest.approx(float(found[2]), rel=1e-6)

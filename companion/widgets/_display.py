@@ -176,6 +176,12 @@ def gradient_misfit(name: str, size: tuple[int, int], settings: Settings) -> str
     return None
 
 
+def too_small(explorer: Explorer, name: str, size: tuple[int, int], of: str) -> ValueError:
+    """The error for a table of the reader's with fewer rows or columns than ``size``."""
+    given = np.shape(explorer.settings[name])
+    return ValueError(f"{name} must have at least the shape {size} of {of}, got shape {given}")
+
+
 def present(explorer: ExplorerType, frame: Frame | None = None) -> ExplorerType | LiveExplorer:
     """The explorer, its cell settled, as a live widget where anywidget is installed.
 

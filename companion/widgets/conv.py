@@ -23,6 +23,7 @@ from ._display import (
     kernel_misfit,
     present,
     tabulate,
+    too_small,
 )
 
 if TYPE_CHECKING:
@@ -232,10 +233,7 @@ def explore_conv(
     out_size = explorer.window(explorer.settings).out_size
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
-        given = np.shape(explorer.settings["dz"])
-        raise ValueError(
-            f"dz must have at least the shape {out_size} of the output, got shape {given}"
-        )
+        raise too_small(explorer, "dz", out_size, "the output")
     return present(explorer, frame)
 
 

@@ -15,7 +15,7 @@ from companion.im2col import col2im, im2col
 from companion.shapes import FloatArray, Window
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain
-from ._display import Explorer, Frame, Part, kernel_misfit, present, tabulate
+from ._display import Explorer, Frame, Part, kernel_misfit, present, tabulate, too_small
 
 if TYPE_CHECKING:
     from .live import LiveExplorer
@@ -196,10 +196,7 @@ def explore_im2col(
     size = matrix_size(explorer.window(explorer.settings))
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
-        given = np.shape(explorer.settings["cols"])
-        raise ValueError(
-            f"cols must have at least the shape {size} of the patches, got shape {given}"
-        )
+        raise too_small(explorer, "cols", size, "the patches")
     return present(explorer, frame)
 
 

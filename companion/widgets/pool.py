@@ -31,6 +31,7 @@ from ._display import (
     kernel_misfit,
     present,
     tabulate,
+    too_small,
 )
 
 if TYPE_CHECKING:
@@ -239,19 +240,10 @@ def explore_pool(
     explorer = PoolExplorer(controls, settings)
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
-        _refuse(explorer)
+        # The package's own errors come first, where it is the window that does not fit.
+        Ho, Wo = max_pool2d(np.zeros((1, H, W, 1)), **geometry(explorer.settings)).shape[1:3]
+        raise too_small(explorer, "dy", (Ho, Wo), "the output")
     return present(explorer, frame)
-
-
-def _refuse(explorer: PoolExplorer) -> None:
-    """ValueError with the argument that is to blame for there being nothing to show."""
-    settings = explorer.settings
-    x = np.zeros((1, *np.shape(settings["x"]), 1))
-    out_size = max_pool2d(x, **geometry(settings)).shape[1:3]  # which has its own errors
-    raise ValueError(
-        f"dy must have at least the shape {out_size} of the output, "
-        f"got shape {np.shape(settings['dy'])}"
-    )
 
 
 def _winners(x: NDArray[np.float64], window: Window) -> list[list[int]]:

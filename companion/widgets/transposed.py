@@ -17,7 +17,7 @@ from companion.shapes import FloatArray, Window
 from companion.transposed import conv_transpose2d, conv_transpose2d_backward, window_back
 
 from ._controls import Cell, Choice, Control, Settings, Slider, Table, plain, sized
-from ._display import Explorer, Frame, Part, gradient_misfit, present, tabulate
+from ._display import Explorer, Frame, Part, gradient_misfit, present, tabulate, too_small
 from .conv import stuff
 
 if TYPE_CHECKING:
@@ -246,10 +246,7 @@ def explore_transposed(
     out_size = explorer.window(explorer.settings).image_size
     frame = explorer.frame(explorer.settings)
     if "problem" in frame:
-        given = np.shape(explorer.settings["dz"])
-        raise ValueError(
-            f"dz must have at least the shape {out_size} of the output, got shape {given}"
-        )
+        raise too_small(explorer, "dz", out_size, "the output")
     return present(explorer, frame)
 
 
