@@ -280,7 +280,9 @@ def check_gradient(
     -----
     Chapter ``gradcheck``, equation gradcheck-central; what ``backward`` must return is equation
     gradcheck-vjp. Where an entry does not agree, or bends, smaller steps are taken too: they tell a
-    kink from a strong curvature, and are extrapolated (Ridders, 1982) to the slope there.
+    kink from a strong curvature, and are extrapolated (Ridders, 1982) to the slope there. Where a
+    gradient does not agree, it is measured how exact ``forward`` is; if something inside is less
+    exact than its result, wider steps are taken, and a note says so.
 
     Examples
     --------
@@ -648,10 +650,12 @@ def check_layer(
     ----------
     layer : object
         Any with ``forward(x)``, ``backward(dz)``, and the dictionaries ``params`` and ``grads``.
-        Its parameters are nudged, and restored at the end, whole numbers as floats; its ``grads``
-        are left as the check filled them.
+        ``params`` is set to a new dictionary with each nudge, as an optimiser does, so ``forward``
+        must read it each time; it is restored at the end, whole numbers as floats. ``grads`` are
+        left as the check filled them.
     x : array_like
-        An input; used in float64. For whole numbers, such as places to look up, ``backward`` may
+        An input; used in float64. Between two passes ``forward`` gets its examples in reverse
+        order, lest a layer pass that keeps the input of another call. For whole numbers, such as places to look up, ``backward`` may
         return None; ``forward`` gets them as float64 all the same, and looks up ``x.astype(int)``.
     step, rtol, entries, rng
         As for :func:`check_gradient`. Every entry takes two forward passes or more: for a network

@@ -97,6 +97,10 @@ class Layer(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: all but the input, which only backward needs."""
+        return self.__dict__ | {"_seen": None}
+
     def _remember(self, x: FloatArray) -> FloatArray:
         self._seen = x
         return x

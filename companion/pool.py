@@ -481,6 +481,10 @@ class MaxPool2D(_Pooling):
         self._places, self._window = places, window
         return self._remember_shape(y)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """As that of any layer; and without the places of the largest values."""
+        return super().__getstate__() | {"_places": None}
+
     def backward(self, dz: ArrayLike) -> FloatArray:
         """Gradient for the input (N, H, W, C)."""
         return _max_backward(self._as_gradient(dz), self._places, self._window)

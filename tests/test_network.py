@@ -3,6 +3,7 @@
 import copy
 import errno
 import os
+import pickle
 import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from companion import (
     conv,
     cross_entropy,
     cross_entropy_backward,
+    digits_network,
     evaluate,
     fit,
     he_normal,
@@ -700,3 +702,20 @@ def test_a_network_is_a_row_of_its_layers():
         network[3]
     with pytest.raises(TypeError):
         network[1:]
+
+
+def test_a_network_is_pickled_without_what_it_saw():
+    network = digits_network(np.random.default_rng(0))
+    x = np.random.default_rng(1).random((64, 28, 28, 1))
+    empty = len(pickle.dumps(network))
+    z = network.forward(x)
+    network.backward(np.ones_like(z))
+    packed = pickle.dumps(network)
+    gradients = sum(gradient.nbytes for gradient in network.grads.values())
+    assert len(packed) < empty + gradients + 4096
+    there = pickle.loads(packed)  # noqa: S301
+    np.testing.assert_array_equal(there.forward(x), z)
+    for copied in (pickle.loads(packed), copy.deepcopy(network)):  # noqa: S301
+        with pytest.raises(RuntimeError, match="backward was called before forward"):
+            copied.backward(np.ones_like(z))
+    network.backward(np.ones_like(z))  # the original still knows
