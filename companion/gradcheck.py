@@ -655,8 +655,9 @@ def check_layer(
         left as the check filled them.
     x : array_like
         An input; used in float64. Between two passes ``forward`` gets its examples in reverse
-        order, lest a layer pass that keeps the input of another call. For whole numbers, such as places to look up, ``backward`` may
-        return None; ``forward`` gets them as float64 all the same, and looks up ``x.astype(int)``.
+        order, lest a layer pass that keeps the input of another call. For whole numbers, such as
+        places to look up, ``backward`` may return None; ``forward`` gets them as float64 all the
+        same, and looks up ``x.astype(int)``.
     step, rtol, entries, rng
         As for :func:`check_gradient`. Every entry takes two forward passes or more: for a network
         of thousands of parameters give ``entries=20``.
