@@ -12,6 +12,9 @@ document.addEventListener("DOMContentLoaded", () => {
     // The theme gives the focus back before it moves what the dialog held.
     dialog?.addEventListener("close", () => setTimeout(() => document.querySelector(`.${which}-toggle`).focus()));
   }
+  // The theme takes the focus from this button; a key, which counts no clicks, should find it again.
+  for (const button of document.querySelectorAll(".theme-switch-button"))
+    button.addEventListener("click", ({ detail }) => detail || setTimeout(() => button.focus()));
   const sidebar = document.getElementById("pst-primary-sidebar");
   sidebar?.setAttribute("role", "navigation");
   sidebar?.setAttribute("aria-label", "Book");

@@ -311,6 +311,18 @@ def test_buttons_of_the_frame_have_names(opened: Opened) -> None:
     assert page.get_by_role("button", name="Search", exact=True).count() > 0
 
 
+def test_a_key_that_changes_the_theme_finds_its_button_again(opened: Opened) -> None:
+    page = opened.goto("book/notation.html")
+    button = page.locator(".theme-switch-button").first
+    button.focus()
+    modes = set()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+        expect(button).to_be_focused()
+        modes.add(page.evaluate("document.documentElement.dataset.mode"))
+    assert modes == {"light", "dark", "auto"}
+
+
 def test_a_section_chosen_on_a_phone_is_seen(opened: Opened) -> None:
     page = opened.goto("book/notation.html")
     page.set_viewport_size(PHONE)
