@@ -40,6 +40,8 @@ TESTS = {  # module: the tests that must notice, the fastest first
     "shapes": ["shapes", *GENERAL, "im2col", "conv", "pool"],
     "transposed": [*GENERAL, "transposed"],
     "gradcheck": ["gradcheck", "gradcheck_hints", "public_door"],
+    "slopes": ["gradcheck", "gradcheck_hints"],
+    "hints": ["gradcheck_hints", "diagnose"],
     "network": ["network", *GENERAL],
     "optim": ["optim", "public_door"],
     "train": ["train", "checkpoint", "public_door"],
