@@ -22,6 +22,8 @@ def affine_backward(dz, x, w, b, scale=1.0, shift=0.0):
     [
         (0.25, 0.0, "every entry is 0.25 times what it should be"),
         (-1.0, 0.0, "every entry has the wrong sign"),
+        (-2.0, 0.0, "every entry is -2 times what it should be"),
+        (-1.001, 0.0, "every entry is -1.001 times what it should be"),
         (0.0, 0.0, "all of the gradient is zero"),
         (1.0, 0.1, "backward adds what is not multiplied by dz: it is not zero where dz is"),
         (2.0, 0.1, "backward adds what is not multiplied by dz: it is not zero where dz is"),
