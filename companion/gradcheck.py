@@ -703,7 +703,7 @@ def check_layer(
             "layer.params must be an attribute that can be set: its arrays are nudged by it"
         ) from error
 
-    # Between two passes forward gets other numbers, lest a layer that keeps the wrong input pass.
+    # Between two passes it gets other numbers, lest a layer pass that keeps another call's input.
     others = np.flip(as_float("x", x).astype(np.float64), axis=0) if np.ndim(x) else None
     notes: dict[str, None] = {}  # in order, each once
 
@@ -721,6 +721,7 @@ def check_layer(
         def pass_forward() -> None:
             if others is not None:
                 forward(others.copy(), *values)
+                layer.backward(kept.copy())
             forward(x.copy(), *values)
 
         kept = dz.copy()
@@ -759,12 +760,17 @@ def check_layer(
     try:
         if others is not None:
             forward(others.copy(), *start.values())
-        names = ["x", *start]
-        arguments = [x, *start.values()]
-        report = _checked(forward, backward, arguments, names, None, step, rtol, entries, rng)
+        given, names = [x, *start.values()], ["x", *start]
+        report = _checked(forward, backward, given, names, None, step, rtol, entries, rng)
     finally:
         layer.params = kind(start) if params_are_whole else before
-    return _unless_wrong(replace(report, notes=(*report.notes, *notes)))
+    arguments = tuple(
+        replace(each, hint=f"{hints.LEVEL}: does it read layer.params[{each.name!r}] each time?")
+        if each.hint.startswith(hints.LEVEL) and each.name in start
+        else each
+        for each in report.arguments
+    )
+    return _unless_wrong(GradientReport(arguments, (*report.notes, *notes)))
 
 
 def _gradients_of(

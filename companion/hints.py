@@ -20,6 +20,8 @@ from .slopes import Compared
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
+LEVEL = "forward does not change within a step"
+
 
 def untested(found: Compared) -> str:
     """Why a gradient that agrees may be wrong all the same."""
@@ -35,7 +37,7 @@ def of_function(found: Compared) -> str:
     if not np.isfinite(smooth).all():
         return "forward is not finite everywhere within a step: give a smaller step"
     if smooth.size and not smooth.any():
-        return "forward does not change within a step: is it used, and not rounded?"
+        return f"{LEVEL}: is it used, and not rounded?"
     return ""
 
 

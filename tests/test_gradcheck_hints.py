@@ -78,7 +78,9 @@ class KeptAside(companion.Dense):
 
 
 def test_a_layer_that_keeps_a_parameter_aside_is_told():
-    with pytest.raises(GradientError, match=r"w: WRONG.*not change within a step: is it used"):
+    with pytest.raises(
+        GradientError, match=r"w: WRONG.*not change within a step: does it read layer.params\['w'\]"
+    ):
         check_layer(KeptAside(), XWB[0])
 
 
@@ -564,3 +566,17 @@ def test_an_adjoint_of_zeros_tests_nothing():
     report = check_adjoint(lambda x: 2 * x, lambda y: 5 * y, np.zeros(3))
     assert report.ok
     assert str(report).endswith("; both sides are zero: try other numbers")
+
+
+def test_a_layer_that_goes_back_through_the_input_of_the_last_way_back_is_refused():
+    class Late(companion.Dense):
+        last = None
+
+        def backward(self, dz):
+            dx, x = super().backward(dz), self._recall()
+            self.grads["w"] = (x if self.last is None else self.last).T @ dz
+            self.last = x
+            return dx
+
+    with pytest.raises((GradientError, ValueError), match="w: WRONG|another grads\\['w'\\]"):
+        check_layer(Late(4, 3), X)
