@@ -57,7 +57,7 @@ def of_entries(found: Compared, x: FloatArray) -> str:
         return f"every entry {factor}"
     if np.array_equal(a, np.trunc(n)):
         return "it holds whole numbers only, as an array of integers does"
-    if decay := _multiple(a - n, x, found.allowed):
+    if np.ptp(x) and (decay := _multiple(a - n, x, found.allowed)):
         return f"it is too large by {decay:.4g} times the argument itself, as by a weight decay"
     if wrong.all():
         return ""
@@ -125,6 +125,8 @@ def of_backward(
             backward, [dz, dz, other, 0 * dz, 2 * dz, -dz, dz + other]
         )
     except Exception:  # it need not take other numbers than it was given
+        return ""
+    if not all(np.isfinite(each).all() for each in (here, there, none, twice, minus, both)):
         return ""
 
     def same(a: FloatArray, b: FloatArray) -> bool:

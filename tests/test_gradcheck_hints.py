@@ -580,3 +580,21 @@ def test_a_layer_that_goes_back_through_the_input_of_the_last_way_back_is_refuse
 
     with pytest.raises((GradientError, ValueError), match=r"w: WRONG|another grads\['w'\]"):
         check_layer(Late(4, 3), X)
+
+
+def test_what_is_wrong_by_a_constant_is_no_decay():
+    with pytest.raises(GradientError) as caught:
+        check_gradient(np.sin, lambda dz, x: dz * np.cos(x) + 0.1, np.full(5, 0.5))
+    assert "adds what is not multiplied by dz" in caught.value.report.arguments[0].hint
+
+
+def test_a_gradient_that_is_infinite_beside_the_entries_drawn_is_not_called_random():
+    def backward(dz, x):
+        gradient = 1.5 * dz * np.cos(x)
+        gradient[:3] *= 2
+        gradient[9] = np.inf
+        return gradient
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(np.sin, backward, np.linspace(0.1, 1, 10), entries=4)
+    assert caught.value.report.arguments[0].hint == ""
