@@ -57,13 +57,13 @@ def of_entries(found: Compared, x: FloatArray) -> str:
         return f"every entry {factor}"
     if np.array_equal(a, np.trunc(n)):
         return "it holds whole numbers only, as an array of integers does"
-    if np.ptp(x) and (decay := _multiple(a - n, x, found.allowed)):
+    if decay := _decay(a - n, x, found.allowed):
         return f"it is too large by {decay:.4g} times the argument itself, as by a weight decay"
     if wrong.all():
         return ""
     if not a[wrong].any():
         return "the wrong entries are zero"
-    if (np.abs(n[wrong]) <= found.allowed).all():
+    if (np.abs(n[wrong]) <= found.rounding).all():
         return "where it is wrong, the slope is zero: is a mask missing?"
     if factor := of_factor(a[wrong], n[wrong], found.allowed):
         return f"each of the wrong entries {factor}"
@@ -72,10 +72,12 @@ def of_entries(found: Compared, x: FloatArray) -> str:
 
 @nan_is_an_answer
 def of_factor(given: FloatArray, right: FloatArray, allowed: float) -> str:
-    """By what single factor all numbers (E,) are off, at least two of them clear of rounding."""
-    clear = np.count_nonzero(np.abs(right) > 10 * allowed)
-    factor = _multiple(given, right, allowed)
-    if clear < 2 or not factor or factor == 1:
+    """By what one factor all numbers (E,) are off, at least two of them by more than rounding."""
+    clear = np.abs(right) > 10 * allowed
+    factor = _multiple(given, right)
+    same = np.abs(given - factor * right) <= max(1.0, abs(factor)) * allowed
+    off = clear & (np.abs(given - right) > allowed)
+    if not same.all() or np.count_nonzero(off) < 2:
         return ""
     if abs(factor + 1) < 1e-4:
         return "has the wrong sign"
@@ -83,12 +85,18 @@ def of_factor(given: FloatArray, right: FloatArray, allowed: float) -> str:
     return f"is {factor:.{digits}g} times what it should be"
 
 
-def _multiple(a: FloatArray, b: FloatArray, allowed: float) -> float:
-    """The c for which ``a`` is ``c * b`` in two entries or more; zero if there is none."""
+def _decay(excess: FloatArray, x: FloatArray, allowed: float) -> float:
+    """The c for which ``excess`` is ``c * x``, clear of rounding; zero if there is none."""
+    c = _multiple(excess, x)
+    same = np.abs(excess - c * x) <= allowed
+    clear = np.count_nonzero(np.abs(c * x) > 10 * allowed) >= 2
+    return c if same.all() and clear and np.ptp(x) else 0.0
+
+
+def _multiple(a: FloatArray, b: FloatArray) -> float:
+    """The c for which ``c * b`` is nearest to ``a``."""
     square = float(b @ b)
-    c = float(a @ b) / square if square else 0.0
-    same = np.abs(a - c * b) <= max(1.0, abs(c)) * allowed
-    return c if same.all() and np.count_nonzero(np.abs(c * b) > 10 * allowed) >= 2 else 0.0
+    return float(a @ b) / square if square else 0.0
 
 
 @nan_is_an_answer

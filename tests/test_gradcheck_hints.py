@@ -598,3 +598,24 @@ def test_a_gradient_that_is_infinite_beside_the_entries_drawn_is_not_called_rand
     with pytest.raises(GradientError) as caught:
         check_gradient(np.sin, backward, np.linspace(0.1, 1, 10), entries=4)
     assert caught.value.report.arguments[0].hint == ""
+
+
+def test_a_function_that_moves_faster_than_a_step_is_not_called_inexact():
+    """Nor is its gradient said to be off by a multiple of the argument, or without a mask."""
+    x = np.array([1.3, -0.7, 2.1, 0.4])
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x: np.sin(1e9 * x), lambda dz, x: 1e9 * dz * np.cos(1e9 * x), x)
+    report = caught.value.report
+    assert (report.notes, report.arguments[0].hint) == ((), "")
+
+
+def test_a_single_entry_that_is_hard_to_differentiate_is_no_factor():
+    def backward(dz, x):
+        return dz * np.cos(x) * np.where(x == 0.5, 1 + 1e-5, 1)
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(np.sin, backward, [0.5, 1.0, 2.0])
+    assert (caught.value.report.arguments[0].wrong, caught.value.report.arguments[0].hint) == (
+        1,
+        "",
+    )
