@@ -619,3 +619,20 @@ def test_a_single_entry_that_is_hard_to_differentiate_is_no_factor():
         1,
         "",
     )
+
+
+def test_a_layer_whose_output_has_a_length_by_the_order_of_examples_is_checked():
+    class Prefix(companion.Layer):
+        """The examples before the first that begins with a negative number."""
+
+        def forward(self, x):
+            self.size, self.count = x.shape, int(np.argmax(np.append(x[:, 0] < 0, True)))
+            return 2 * x[: self.count]
+
+        def backward(self, dz):
+            dx = np.zeros(self.size)
+            dx[: self.count] = 2 * dz
+            return dx
+
+    x = np.array([[1.0, 2.0], [3.0, -1.0], [-1.0, 2.0], [4.0, 1.0]])
+    assert check_layer(Prefix(), x).ok
