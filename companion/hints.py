@@ -49,7 +49,7 @@ def of_entries(found: Compared, x: FloatArray) -> str:
     wrong = found.wrong[smooth]
     if not np.isfinite(a).all():
         return "the gradient is not finite"
-    if not wrong.any() or not n.any():
+    if not wrong.any() or not n.any() or found.wrong[found.kinked].any():
         return ""
     if not a.any():
         return "all of the gradient is zero"

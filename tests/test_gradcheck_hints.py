@@ -636,3 +636,26 @@ def test_a_layer_whose_output_has_a_length_by_the_order_of_examples_is_checked()
 
     x = np.array([[1.0, 2.0], [3.0, -1.0], [-1.0, 2.0], [4.0, 1.0]])
     assert check_layer(Prefix(), x).ok
+
+
+def test_a_layer_that_refuses_another_order_of_examples_is_checked():
+    class Rising(companion.Layer):
+        def forward(self, x):
+            if (np.diff(x[:, 0]) < 0).any():
+                raise ValueError("the examples must rise")
+            return 2 * self._remember(x)
+
+        def backward(self, dz):
+            return 2 * dz
+
+    assert check_layer(Rising(), np.array([[1.0, 5.0], [2.0, 3.0]])).ok
+
+
+def test_what_a_wrong_entry_at_a_kink_denies_is_not_said_of_the_others():
+    def backward(dz, x):
+        return dz * np.where(x == 0, 9, 4 * (x > 0))
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x: np.abs(x) + x, backward, [0.0, 0.5, -0.5, 0.3])
+    assert caught.value.report.arguments[0].kinks == ((0,),)
+    assert "every entry" not in caught.value.report.arguments[0].hint
