@@ -497,8 +497,8 @@ def _call_hint(function: Callable[..., Any], about: Target, probe: Probe) -> str
 def _difference(about: Target, probe: Probe, right: Answer, answer: Answer) -> str:
     if len(answer.outputs) != len(right.outputs):
         names = ", ".join(about.outputs)
-        given = answer.outputs[0][()] if [a.ndim for a in answer.outputs] == [0] else answer
-        hint = "; is a return missing?" if given is None else ""
+        nothing = [array.tolist() for array in answer.outputs] == [None]
+        hint = "; is a return missing?" if nothing else ""
         count = len(answer.outputs)
         return f"it returned {count} results, expected {len(right.outputs)}: {names}{hint}"
     for name, expected, given in zip(about.outputs, right.outputs, answer.outputs, strict=True):

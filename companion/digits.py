@@ -218,7 +218,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
 def _opened(path: Path) -> Image.Image:
     """The picture, turned upright, with at most 256 shades of each colour."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as file:
@@ -226,6 +226,8 @@ def _opened(path: Path) -> Image.Image:
             picture.load()
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large: {error}") from error
+    except UnidentifiedImageError as error:
+        raise OSError(f"{path} is no picture of a known kind") from error
     except Exception as error:  # each decoder fails in its own way
         if isinstance(error, OSError) and error.filename is not None:
             raise

@@ -41,6 +41,16 @@ def of_function(found: Compared) -> str:
     return ""
 
 
+def of_size(found: Compared, z: Array) -> str:
+    """Whether what forward returned is so small that its slopes tell nothing."""
+    if not 0 < largest(z) < 1e-9 or of_factor(found.analytic, found.numerical, found.allowed):
+        return ""
+    return (
+        f"forward's result is so small, {largest(z):.0e}, that rounding inside may hide its "
+        "slopes: check where it is larger"
+    )
+
+
 @nan_is_an_answer
 def of_entries(found: Compared, x: FloatArray) -> str:
     """What all entries, or all wrong ones, have in common; ``x`` (E,) is where they were taken."""
@@ -49,16 +59,21 @@ def of_entries(found: Compared, x: FloatArray) -> str:
     wrong = found.wrong[smooth]
     if not np.isfinite(a).all():
         return "the gradient is not finite"
-    if not wrong.any() or not n.any() or found.wrong[found.kinked].any():
+    if not wrong.any() or not n.any():
         return ""
-    if not a.any():
+    if not found.analytic.any():
         return "all of the gradient is zero"
+    if found.wrong[found.kinked].any():  # of which none of the following need be true
+        return ""
     if factor := of_factor(a, n, found.allowed):
         return f"every entry {factor}"
     if np.array_equal(a, np.trunc(n)):
         return "it holds whole numbers only, as an array of integers does"
     if decay := _decay(a - n, x, found.allowed):
-        return f"it is too large by {decay:.4g} times the argument itself, as by a weight decay"
+        more = "large" if decay > 0 else "small"
+        return (
+            f"it is too {more} by {abs(decay):.4g} times the argument itself, as by a weight decay"
+        )
     if wrong.all():
         return ""
     if not a[wrong].any():
@@ -77,9 +92,10 @@ def of_factor(given: FloatArray, right: FloatArray, allowed: float) -> str:
     factor = _multiple(given, right)
     same = np.abs(given - factor * right) <= max(1.0, abs(factor)) * allowed
     off = clear & (np.abs(given - right) > allowed)
-    if not same.all() or np.count_nonzero(off) < 2:
+    turned = abs(factor + 1) < 1e-4  # no accident even of a single number
+    if not same.all() or np.count_nonzero(off) < (1 if turned else 2):
         return ""
-    if abs(factor + 1) < 1e-4:
+    if turned:
         return "has the wrong sign"
     digits = max(4, 2 - math.floor(math.log10(abs(factor - 1))))  # as many as differ from 1
     return f"is {factor:.{digits}g} times what it should be"
@@ -146,10 +162,11 @@ def of_backward(
         return "backward does not use dz"
     if none.any():
         return "backward adds what is not multiplied by dz: it is not zero where dz is"
-    if not same(minus, -here):
+    proportional = same(twice, 2 * here)
+    if proportional and not same(minus, -here):
         return "backward(-dz) is not -backward(dz): a mask belongs to the input, not to dz"
-    if not same(twice, 2 * here) or not same(both, here + there):
-        return "backward is not linear in dz: is dz clipped, rounded or written into?"
+    if not proportional or not same(both, here + there):
+        return "backward is not linear in dz: is dz clipped, or a weight changed on the way?"
     return ""
 
 

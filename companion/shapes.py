@@ -536,8 +536,8 @@ def check_classes(name: str, classes: NDArray[np.integer[Any]], K: int) -> NDArr
     return classes.astype(np.intp)
 
 
-# Let inf - inf be NaN and what is too large be inf, as the equations say: no warning. Nor of a
-# division, of which Accelerate warns in products where there is none.
+# Let inf - inf be NaN and what is too large be inf, as the equations say: no warning. Nor one of a
+# division by zero: Apple's Accelerate raises that flag in products, which divide nothing.
 quiet = functools.partial(
     np.errstate, divide="ignore", invalid="ignore", over="ignore", under="ignore"
 )

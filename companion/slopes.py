@@ -6,6 +6,7 @@ slopes. At a kink these differ, however small the step, and any value between th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -199,6 +200,16 @@ def _extrapolated(slopes: FloatArray) -> FloatArray:
     return best_of_each
 
 
+def _residual(t: FloatArray, values: FloatArray, degree: int) -> FloatArray:
+    """What the nearest polynomial leaves over."""
+    rest: FloatArray = values - np.polynomial.Polynomial.fit(t, values, degree)(t)
+    return rest
+
+
+def _mean_square(values: FloatArray) -> float:
+    return float((values**2).mean())
+
+
 @nan_is_an_answer
 def roughness(f: Callable[[float], float]) -> float:
     """How far rounding scatters ``f`` around a smooth function near zero; 0 if it bends there.
@@ -212,7 +223,10 @@ def roughness(f: Callable[[float], float]) -> float:
         if not np.isfinite(values).all():
             return 0.0
         values -= values.mean()
-        rest = values - np.polynomial.Polynomial.fit(t, values, 6)(t)
-        scatter.append(float(np.sqrt((rest**2).mean())))
+        rest = _residual(t, values, 6)
+        sides = [_residual(t[side], values[side], 4) for side in (t < 0, t > 0)]
+        if _mean_square(np.concatenate(sides)) < 0.05 * _mean_square(rest):
+            return 0.0  # it jumps or bends at zero, and is smooth on either side
+        scatter.append(math.sqrt(_mean_square(rest)))
     wide, narrow = scatter
     return 4 * narrow if narrow > 0.5 * wide else 0.0

@@ -79,21 +79,23 @@ def _handed_over(run: Callable[[slice], Result], part: slice) -> Future[Result]:
     from concurrent.futures import Future
 
     done: Future[Result] = Future()
-    unclaimed = [part]  # a pool that could start no thread keeps the work, and may do it later
+    # Whoever takes it out does it. A pool that could start no thread keeps the work for a later
+    # one, which must find nothing to do, nor the caller's arrays.
+    waiting = [(done, run, part)]
 
-    def work() -> None:
+    def work(_: object = None) -> None:
         try:
-            claimed = unclaimed.pop()
+            done, run, part = waiting.pop()
         except IndexError:
             return
         if done.set_running_or_notify_cancel():
             try:
-                done.set_result(run(claimed))
+                done.set_result(run(part))
             except BaseException as error:
                 done.set_exception(error)
 
     try:
-        _pool().submit(work)
+        _pool().submit(work).add_done_callback(work)  # a pool that broke has not called it
     except RuntimeError:
         work()
     return done

@@ -858,3 +858,11 @@ def test_a_name_that_the_console_cannot_show_is_spelled_out(few, here, monkeypat
 def test_windows_says_in_its_own_way_that_nobody_reads(error, on_windows, elsewhere):
     assert companion.__main__._has_no_reader(error, "nt") == on_windows
     assert companion.__main__._has_no_reader(error, "posix") == elsewhere
+
+
+def test_what_is_no_picture_is_told_once(tmp_path):
+    path = tmp_path / "not.png"
+    path.write_text("no picture")
+    with pytest.raises(OSError) as caught:  # noqa: PT011  all of its words are compared
+        read_picture(path)
+    assert str(caught.value) == f"{path} is no picture of a known kind"

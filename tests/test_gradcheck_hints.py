@@ -5,6 +5,7 @@ import pytest
 
 import companion
 from companion import GradientError, check_adjoint, check_gradient, check_layer, numerical_gradient
+from companion.slopes import roughness
 
 XWB = [np.random.default_rng(3).normal(size=shape) for shape in ((4, 3), (3, 5), (5,))]
 
@@ -157,7 +158,7 @@ WRONG = {
         dz @ w.T + 0.01 * x,
         x.T @ dz,
     ),
-    "too large by -0.3 times the argument itself": lambda dz, x, w: (dz @ w.T - 0.3 * x, x.T @ dz),
+    "too small by 0.3 times the argument itself": lambda dz, x, w: (dz @ w.T - 0.3 * x, x.T @ dz),
     "backward does not use dz": lambda dz, x, w: (np.ones_like(dz) @ w.T, x.T @ dz),
     "backward adds what is not multiplied by dz": lambda dz, x, w: (dz @ w.T + w, x.T @ dz),
     "backward(-dz) is not -backward(dz)": lambda dz, x, w: ((dz * (dz > 0)) @ w.T, x.T @ dz),
@@ -659,3 +660,98 @@ def test_what_a_wrong_entry_at_a_kink_denies_is_not_said_of_the_others():
         check_gradient(lambda x: np.abs(x) + x, backward, [0.0, 0.5, -0.5, 0.3])
     assert caught.value.report.arguments[0].kinks == ((0,),)
     assert "every entry" not in caught.value.report.arguments[0].hint
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_where_kinks_meet_in_single_precision_noise_is_asked_for_too(inside):
+    rng = np.random.default_rng(0)
+    v, w = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+
+    def forward(x):
+        z = np.maximum(x @ v, 0).astype(SINGLE) @ w.astype(SINGLE)
+        return z.astype(float) if inside else z
+
+    def backward(dz, x):
+        return dz @ w.T * (x @ v > 0) @ v.T
+
+    with pytest.raises(GradientError, match="right beside this point"):
+        check_gradient(forward, backward, np.zeros((2, 3)))
+    assert check_gradient(forward, backward, np.zeros((2, 3)) + 0.1).ok
+
+
+def test_a_factor_is_told_in_small_units_too():
+    with pytest.raises(GradientError, match="every entry is 2 times"):
+        check_gradient(lambda x: 1e-12 * x**2, lambda dz, x: 4e-12 * dz * x, X)
+
+
+def test_of_a_single_number_the_wrong_sign_is_told():
+    with pytest.raises(GradientError, match="every entry has the wrong sign"):
+        check_gradient(np.cos, lambda dz, x: dz * np.sin(x), 0.5)
+
+
+def test_a_dictionary_for_one_gradient_is_called_one():
+    with pytest.raises(ValueError, match="one gradient, that of x, got a dict"):
+        check_gradient(np.sin, lambda dz, x: {"x": dz * np.cos(x)}, [0.5], names=["x"])
+
+
+@pytest.mark.parametrize(
+    ("f", "least", "most"),
+    [
+        (lambda t: 3 * t, 0, 0),
+        (lambda t: np.sin(1e3 * t), 0, 0),
+        (np.abs, 0, 0),
+        (lambda t: np.nan if t > 0 else t, 0, 0),
+        (lambda t: float(SINGLE(1 + t)), 3e-8, 5e-7),
+        (lambda t: round(1 + t, 9), 1e-10, 5e-9),
+    ],
+)
+def test_how_exact_a_function_is_is_measured(f, least, most):
+    assert least <= roughness(f) <= most
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_sum_that_nearly_cancels_is_not_called_inexact(seed):
+    x = np.random.default_rng(seed).normal(size=(20, 10))
+    with pytest.raises(GradientError) as caught:
+        check_gradient(np.mean, lambda dz, x: dz * np.ones_like(x), x)
+    assert caught.value.report.notes == ()
+
+
+def test_what_is_less_exact_than_single_precision_gets_no_wider_steps():
+    def rough(x):
+        return np.sin(x) + 1e-5 * np.sin(1e12 * x)
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(rough, lambda dz, x: dz * np.cos(x), XWB[0])
+    assert caught.value.report.notes == ()
+
+
+@pytest.mark.parametrize("height", [1.0, 1e-6, 1e-7])
+def test_a_jump_is_not_taken_for_rounding(height):
+    x = np.array([1.0, 2.0, 0.3])
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x: x + height * (x >= 1), lambda dz, _: 1.001 * dz, x)
+    assert caught.value.report.notes == ()
+
+
+def test_a_mask_is_named_only_where_the_sign_of_dz_decides():
+    def stepped(dz, x, w):
+        return dz @ (w - 0.5 * x.T @ dz).T, x.T @ dz
+
+    with pytest.raises(GradientError, match="backward is not linear in dz"):
+        check_gradient(np.matmul, stepped, X, W)
+
+
+def test_a_huge_gradient_of_the_other_argument_is_no_measure():
+    def backward(dz, x, w):
+        return 1.7 * dz * x + 0.3, 1e9 * dz * w
+
+    with pytest.raises(GradientError) as caught:
+        check_gradient(lambda x, w: x**2 + w**3, backward, X, W, names=["x", "w"])
+    assert "gradient of w" not in caught.value.report.arguments[0].hint
+
+
+def test_a_gradient_of_zeros_is_told_beside_kinks_too():
+    x = np.array([0.0, 0.5, -0.5, 0.3])
+    with pytest.raises(GradientError, match="all of the gradient is zero"):
+        check_gradient(lambda x: np.abs(x) + 2 * x, lambda _, x: 0 * x, x)

@@ -1,5 +1,7 @@
 """Sizes, padding and windows."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from companion.shapes import (
     column_sums,
     in_range,
     one_dtype,
+    quiet,
 )
 
 
@@ -160,3 +163,9 @@ def test_a_window_keeps_its_padding_side_by_side():
     assert window.padded_size == (6, 8)
     assert window.is_padded
     assert not Window.over((5, 6), 2).is_padded
+
+
+def test_quiet_is_quiet_of_what_blas_flags_in_products():
+    with warnings.catch_warnings(), quiet():
+        warnings.simplefilter("error")
+        assert np.ones(1) / np.zeros(1) == np.inf

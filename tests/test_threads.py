@@ -1,10 +1,12 @@
 """The parts of a batch: the same numbers, and NumPy's products left as they were."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -376,3 +378,35 @@ def test_a_fault_where_no_thread_starts_comes_out(monkeypatch, products):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(ValueError, match="slice"):
         threads.in_parts(work, 8, 1 << 30)
+
+
+def test_work_that_is_done_keeps_no_arrays_in_the_queue_of_a_pool_without_threads(
+    monkeypatch, products, caplog
+):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    threads._pool.cache_clear()
+    x = np.zeros(8)
+    kept = weakref.ref(x)
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", refuse)
+        threads.in_parts(lambda part, x=x: x[part], 8, 1 << 30)
+    del x
+    gc.collect()
+    assert kept() is None
+    threads._pool().submit(lambda: None).result()
+    assert caplog.records == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_pool_whose_threads_cannot_begin_leaves_no_caller_waiting(monkeypatch, products, caplog):
+    def fail():
+        raise MemoryError
+
+    monkeypatch.setattr(threads, "_limit_new_thread", fail)
+    threads._pool.cache_clear()
+    try:
+        assert threads.in_parts(lambda part: part.start, 8, 1 << 30)[0] == 0
+    finally:
+        threads._pool.cache_clear()
