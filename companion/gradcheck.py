@@ -34,7 +34,6 @@ from .slopes import Compared, Index, Sides, compare, one_number, roughness, valu
 # from dz by mistake would pass for one made from x.
 _SEED = 0x6EAD1E27
 
-_EPS = float(np.finfo(np.float64).eps)
 Method = Literal["central", "richardson", "complex"]
 
 
