@@ -861,6 +861,7 @@ def test_windows_says_in_its_own_way_that_nobody_reads(error, on_windows, elsewh
 
 
 def test_what_is_no_picture_is_told_once(tmp_path):
+    pytest.importorskip("PIL")
     path = tmp_path / "not.png"
     path.write_text("no picture")
     with pytest.raises(OSError) as caught:  # noqa: PT011  all of its words are compared
